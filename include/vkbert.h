@@ -1,0 +1,397 @@
+// vkbert: train BERT by masked-language modelling on any Vulkan device, fill masks, evaluate.
+//
+// The API follows the way of the data:
+//
+//   context -> device -> tokenizer -> data set -> model -> trainer / evaluate / fill-mask -> folder
+//
+// Conventions, once for all:
+//   * Every function that can fail returns a vkb_status; the sentence for a person is vkb_error().
+//     The library never prints, exits or aborts; what it has to say while working goes to the
+//     context's log callback.
+//   * create/open/load functions write *out only on success; destroy/close functions accept NULL
+//     and write NULL.
+//   * Strings are UTF-8. Sizes are bytes where the name says bytes, elements otherwise. Times are
+//     seconds. Losses are nats.
+//   * A params struct whose members are zero asks for the documented defaults.
+//   * An object is used by one thread at a time; different contexts are independent.
+//   * A child keeps pointers to its parents (device to context, model to device, ...): destroy
+//     children first.
+#ifndef VKBERT_H
+#define VKBERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define VKB_API __declspec(dllexport)
+#else
+#define VKB_API __attribute__((visibility("default")))
+#endif
+
+// ---- Status ----
+
+// X(name, exit code of the command line, meaning)
+#define VKB_STATUS_LIST(X)                                                                         \
+    X(VKB_OK, 0, "done")                                                                           \
+    X(VKB_FAILED, 1, "failed while working")                                                       \
+    X(VKB_OUT_OF_MEMORY, 1, "out of memory")                                                       \
+    X(VKB_IO, 1, "reading or writing failed")                                                      \
+    X(VKB_DEVICE_LOST, 1, "the device was lost; only destroy functions may be called")             \
+    X(VKB_BAD_ARGUMENT, 2, "wrong argument")                                                       \
+    X(VKB_BAD_FILE, 3, "bad input file")                                                           \
+    X(VKB_NO_DEVICE, 4, "no usable device")                                                        \
+    X(VKB_INTERRUPTED, 130, "interrupted")
+
+typedef enum vkb_status {
+#define X(name, exit_code, text) name,
+    VKB_STATUS_LIST(X)
+#undef X
+} vkb_status;
+
+VKB_API const char *vkb_version(void);     // "0.1.0"
+VKB_API const char *vkb_commit(void);      // git commit of the build, or "unknown"
+VKB_API const char *vkb_shader_hash(void); // hash of all embedded SPIR-V, 16 hex digits
+VKB_API const char *vkb_status_text(vkb_status status);
+VKB_API int vkb_exit_code(vkb_status status); // the command line's exit code for it
+
+// ---- Context: error text and log ----
+
+typedef struct vkb_context vkb_context;
+
+typedef enum vkb_log_level {
+    VKB_LOG_ERROR,
+    VKB_LOG_WARNING,
+    VKB_LOG_INFO,
+    VKB_LOG_DEBUG
+} vkb_log_level;
+typedef void (*vkb_log_fn)(void *user, vkb_log_level level, const char *sentence);
+
+// log may be NULL. Returns NULL only when memory is exhausted.
+VKB_API vkb_context *vkb_context_create(vkb_log_fn log, void *user);
+VKB_API void vkb_context_destroy(vkb_context **ctx);
+
+// The sentence of the last failure in this context; valid until the next failure. Never NULL.
+VKB_API const char *vkb_error(const vkb_context *ctx);
+
+// ---- Devices ----
+
+typedef enum vkb_device_type {
+    VKB_DISCRETE,
+    VKB_INTEGRATED,
+    VKB_VIRTUAL,
+    VKB_SOFTWARE,
+    VKB_OTHER
+} vkb_device_type;
+
+typedef struct vkb_cooperative_matrix {
+    uint32_t m, n, k;
+    char a[8], b[8], c[8], result[8]; // component types: "f16", "f32", "bf16", "s8", ...
+} vkb_cooperative_matrix;
+
+typedef struct vkb_device_info {
+    char name[256];
+    char driver[512]; // driver name and version text
+    char uuid[33];    // 32 hex digits
+    uint32_t vendor_id, device_id;
+    uint32_t api_version; // VK_MAKE_API_VERSION
+    vkb_device_type type;
+    uint64_t device_memory;     // bytes in device-local heaps
+    uint64_t max_allocation;    // bytes in one allocation
+    uint64_t max_storage_range; // bytes visible through one binding
+    uint32_t max_shared_memory; // bytes
+    uint32_t max_workgroup_invocations;
+    uint32_t max_push_constants; // bytes
+    uint32_t subgroup_size, min_subgroup_size, max_subgroup_size;
+    bool fp16, storage16, bf16, int8, timestamps;
+    uint32_t matrix_count; // cooperative-matrix shapes the driver lists; 0: no such extension
+    vkb_cooperative_matrix matrix[64]; // the first 64 of them
+    char unusable[256];                // why vkbert cannot use the device; "" when it can
+} vkb_device_info;
+
+// Lists the devices of every driver that the Vulkan loader finds. *list is an array of *count,
+// freed with free(). VKB_NO_DEVICE: no loader, or no driver.
+VKB_API vkb_status vkb_device_list(vkb_context *ctx, vkb_device_info **list, size_t *count);
+
+typedef struct vkb_device vkb_device;
+
+typedef struct vkb_device_params {
+    // An index, part of the name, a UUID, or "cpu"; NULL or "": $VKBERT_DEVICE, else the best.
+    const char *select;
+    // VK_LAYER_KHRONOS_validation with synchronisation checks; each message is logged and counted.
+    bool validate;
+    // Do not read or write the pipeline cache in the user's cache folder.
+    bool no_cache;
+} vkb_device_params;
+
+VKB_API vkb_status vkb_device_open(vkb_context *ctx, const vkb_device_params *params,
+                                   vkb_device **out);
+VKB_API void vkb_device_close(vkb_device **dev);
+VKB_API const vkb_device_info *vkb_device_get_info(const vkb_device *dev);
+VKB_API uint32_t vkb_device_validation_messages(const vkb_device *dev);
+
+// ---- Tokenizer ----
+
+typedef struct vkb_tokenizer vkb_tokenizer;
+
+// Ids of the special tokens. Looked up by name in the vocabulary, never assumed.
+typedef struct vkb_special_ids {
+    uint32_t pad, unk, cls, sep, mask;
+} vkb_special_ids;
+
+typedef struct vkb_token {
+    uint32_t id;
+    uint32_t type;       // 0 first text, 1 second
+    uint32_t begin, end; // bytes of the text it came from; 0,0 for special tokens added
+    bool special;        // added by the post-processor
+} vkb_token;
+
+typedef struct vkb_tokens {
+    vkb_token *at;
+    size_t count, capacity; // grown as needed; freed by vkb_tokens_free
+} vkb_tokens;
+
+typedef struct vkb_vocab_params { // 0: the default in brackets
+    uint32_t vocab_size;          // [30000]
+    uint32_t min_frequency;       // [2]
+    uint32_t limit_alphabet;      // [1000]
+    bool cased;                   // keep case and accents
+} vkb_vocab_params;
+
+// From a model folder: tokenizer.json, else vocab.txt with tokenizer_config.json.
+VKB_API vkb_status vkb_tokenizer_load(vkb_context *ctx, const char *folder, vkb_tokenizer **out);
+// Trains a WordPiece vocabulary on the lines of text files, as BertWordPieceTrainer does.
+VKB_API vkb_status vkb_tokenizer_train(vkb_context *ctx, const char *const *files,
+                                       size_t file_count, const vkb_vocab_params *params,
+                                       vkb_tokenizer **out);
+// Writes vocab.txt, tokenizer.json, tokenizer_config.json and special_tokens_map.json, each whole
+// or not at all.
+VKB_API vkb_status vkb_tokenizer_save(const vkb_tokenizer *tok, const char *folder);
+VKB_API void vkb_tokenizer_destroy(vkb_tokenizer **tok);
+
+VKB_API uint32_t vkb_tokenizer_size(const vkb_tokenizer *tok); // ids are 0 .. size-1
+VKB_API vkb_special_ids vkb_tokenizer_special(const vkb_tokenizer *tok);
+VKB_API const char *vkb_tokenizer_piece(const vkb_tokenizer *tok, uint32_t id); // NULL: no such id
+VKB_API bool vkb_tokenizer_find(const vkb_tokenizer *tok, const char *piece, uint32_t *id);
+
+// [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]; without the special tokens when add_special is
+// false. pair may be NULL. Replaces what out held. Never fails but for memory: invalid UTF-8 is
+// read as U+FFFD.
+VKB_API vkb_status vkb_encode(const vkb_tokenizer *tok, const char *text, size_t bytes,
+                              const char *pair, size_t pair_bytes, bool add_special,
+                              vkb_tokens *out);
+VKB_API void vkb_tokens_free(vkb_tokens *tokens);
+
+// The text of ids, as transformers' decode: "##" joined, punctuation cleaned up. *text is freed
+// with free().
+VKB_API vkb_status vkb_decode(const vkb_tokenizer *tok, const uint32_t *ids, size_t count,
+                              bool skip_special, char **text);
+
+// ---- Data set: text as rows of ids ----
+
+typedef struct vkb_dataset vkb_dataset;
+
+typedef struct vkb_dataset_params {
+    uint32_t max_seq_length; // [128]
+    bool line_by_line;       // a row a line, padded; else lines are joined and cut to full rows
+    size_t max_samples;      // rows kept; 0: all
+    // Takes this share of the lines out, spread evenly, for vkb_dataset_load's held_out. 0: none.
+    double validation_split;
+} vkb_dataset_params;
+
+// Tokenises the lines of text files. held_out may be NULL when validation_split is 0. VKB_BAD_FILE:
+// no text in it.
+VKB_API vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const char *const *files,
+                                    size_t file_count, const vkb_dataset_params *params,
+                                    vkb_dataset **out, vkb_dataset **held_out);
+VKB_API void vkb_dataset_destroy(vkb_dataset **data);
+VKB_API size_t vkb_dataset_rows(const vkb_dataset *data);
+VKB_API uint64_t vkb_dataset_tokens(const vkb_dataset *data); // without padding
+// Entropy of the data set's own token frequencies in nats, special tokens left out: what a model
+// without context reaches.
+VKB_API double vkb_dataset_unigram_entropy(const vkb_dataset *data);
+
+// ---- Model ----
+
+typedef enum vkb_activation { VKB_GELU, VKB_GELU_TANH } vkb_activation;
+
+// config.json of BertForMaskedLM
+typedef struct vkb_config {
+    uint32_t vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;
+    uint32_t max_position_embeddings, type_vocab_size, pad_token_id;
+    vkb_activation hidden_act;
+    float hidden_dropout_prob, attention_probs_dropout_prob, initializer_range, layer_norm_eps;
+} vkb_config;
+
+// Fills config for "tiny", "mini", "small", "medium", "base" or "large". VKB_BAD_ARGUMENT for
+// another name.
+VKB_API vkb_status vkb_config_preset(vkb_context *ctx, const char *size, vkb_config *config);
+VKB_API vkb_status vkb_config_read(vkb_context *ctx, const char *path, vkb_config *config);
+// Applies "key=value,key=value" to config, keys as in config.json.
+VKB_API vkb_status vkb_config_override(vkb_context *ctx, const char *overrides, vkb_config *config);
+
+typedef struct vkb_tensor_info {
+    const char *name;  // in the file
+    const char *dtype; // "F32", ...
+    uint32_t rank;
+    uint64_t shape[8];
+} vkb_tensor_info;
+
+// A model folder read without a device.
+typedef struct vkb_folder vkb_folder;
+VKB_API vkb_status vkb_folder_open(vkb_context *ctx, const char *path, vkb_folder **out);
+VKB_API void vkb_folder_close(vkb_folder **folder);
+VKB_API const vkb_config *vkb_folder_config(const vkb_folder *folder);
+VKB_API const char *vkb_folder_weights(const vkb_folder *folder); // path of the weights file
+VKB_API size_t vkb_folder_tensor_count(const vkb_folder *folder);
+VKB_API vkb_tensor_info vkb_folder_tensor(const vkb_folder *folder, size_t index);
+
+typedef struct vkb_model vkb_model;
+
+typedef struct vkb_init_params {
+    uint64_t seed;
+    bool sinusoidal_positions; // position embeddings start as sinusoids with standard deviation
+                               // initializer_range
+    bool key_from_query;       // key weights start equal to the query weights
+} vkb_init_params;
+
+// Random weights as Hugging Face's: N(0, initializer_range), biases 0, gains 1, the [PAD] row 0.
+// The same seed gives the same weights on every device.
+VKB_API vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
+                                    const vkb_init_params *params, vkb_model **out);
+// A Hugging Face folder with config.json and model.safetensors.
+VKB_API vkb_status vkb_model_load(vkb_device *dev, const char *folder, vkb_model **out);
+// Writes config.json and model.safetensors, each whole or not at all.
+VKB_API vkb_status vkb_model_save(const vkb_model *model, const char *folder);
+VKB_API void vkb_model_destroy(vkb_model **model);
+VKB_API const vkb_config *vkb_model_config(const vkb_model *model);
+VKB_API uint64_t vkb_model_parameters(const vkb_model *model); // the tied decoder counted once
+
+// ---- fill-mask ----
+
+typedef struct vkb_fill {
+    double score; // softmax over the whole vocabulary
+    uint32_t token;
+} vkb_fill;
+
+typedef struct vkb_fill_params {
+    uint32_t top_k;          // [5]
+    const uint32_t *targets; // ids to score instead of the best; NULL: all
+    size_t target_count;
+    bool truncate; // cut a text that is too long, instead of failing
+} vkb_fill_params;
+
+typedef struct vkb_fill_result {
+    vkb_tokens tokens; // the input as tokens
+    size_t mask_count, top_k;
+    uint32_t *mask_positions; // [mask_count], indices into tokens
+    vkb_fill *fills;          // [mask_count][top_k], best first
+} vkb_fill_result;
+
+// Scores the [MASK]s of one text, each on its own (marginals, as transformers' pipeline). out is
+// zero-initialised by the caller and may be reused; freed by vkb_fill_result_free.
+// VKB_BAD_ARGUMENT: no [MASK] in the text, or too long.
+VKB_API vkb_status vkb_fill_mask(vkb_model *model, const vkb_tokenizer *tok, const char *text,
+                                 const vkb_fill_params *params, vkb_fill_result *out);
+VKB_API void vkb_fill_result_free(vkb_fill_result *result);
+
+// ---- Evaluation ----
+
+typedef struct vkb_eval_params {
+    uint32_t batch_size;    // rows a pass [8]
+    double mlm_probability; // [0.15]
+    bool always_mask;       // selected tokens all become [MASK]; else 80/10/10
+    uint64_t seed;          // the masks are a function of seed, row and position only
+} vkb_eval_params;
+
+typedef struct vkb_eval_result {
+    double loss, perplexity; // nats per masked token; exp(loss)
+    double top1, top5;       // shares of masked tokens
+    uint64_t masked_tokens, rows;
+    double seconds;
+} vkb_eval_result;
+
+VKB_API vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, const vkb_dataset *data,
+                                const vkb_eval_params *params, vkb_eval_result *result);
+
+// ---- Training ----
+
+typedef struct vkb_trainer vkb_trainer;
+
+typedef enum vkb_schedule {
+    VKB_LINEAR,
+    VKB_COSINE,
+    VKB_CONSTANT,
+    VKB_CONSTANT_WITH_WARMUP
+} vkb_schedule;
+
+typedef struct vkb_train_params {         // 0: the default in brackets, where one is given
+    uint32_t batch_size;                  // rows a micro-batch [8]
+    uint32_t gradient_accumulation_steps; // [1]
+    double learning_rate;                 // [5e-5]
+    double weight_decay;
+    double adam_beta1, adam_beta2, adam_epsilon; // [0.9] [0.999] [1e-8]
+    double max_grad_norm;                        // [1.0]; negative: no clipping
+    vkb_schedule schedule;
+    uint64_t warmup_steps;
+    double warmup_ratio;     // of all steps, when warmup_steps is 0
+    double num_train_epochs; // [3]
+    uint64_t max_steps;      // 0: by epochs
+    double max_seconds;      // 0: no limit; else max_steps is set from the first steps' speed so
+                             // that training takes about this long
+    double mlm_probability;  // [0.15]
+    bool always_mask;        // selected tokens all become [MASK]; else 80/10/10
+    uint64_t seed;
+} vkb_train_params;
+
+typedef struct vkb_metrics {
+    uint64_t step; // finished steps
+    uint64_t max_steps;
+    double epoch;
+    double loss;          // nats per masked token
+    double grad_norm;     // before clipping
+    double learning_rate; // that the step used
+    uint64_t masked_tokens,
+        overflowed_tokens;    // overflowed: drawn beyond capacity and left unmasked
+    double seconds;           // since the trainer's first step
+    double tokens_per_second; // over the last steps
+    double seconds_left;
+} vkb_metrics;
+
+// Allocates gradients, moments and activations and records the step. VKB_OUT_OF_MEMORY names what
+// did not fit.
+VKB_API vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok,
+                                      const vkb_dataset *data, const vkb_train_params *params,
+                                      vkb_trainer **out);
+VKB_API void vkb_trainer_destroy(vkb_trainer **trainer);
+
+// Runs one optimiser step on the next rows. Does not wait for it: metrics are those of the newest
+// step that has finished (metrics->step is 0 before the first). *done is set when all steps have
+// been submitted. metrics may be NULL.
+VKB_API vkb_status vkb_train_step(vkb_trainer *trainer, vkb_metrics *metrics, bool *done);
+// Waits for the submitted steps; metrics are then those of the last.
+VKB_API vkb_status vkb_trainer_finish(vkb_trainer *trainer, vkb_metrics *metrics);
+
+// Moments, step and position in the data, so that a resumed run equals an uninterrupted one bit for
+// bit. Writes optimizer.safetensors and trainer_state.json; the weights are saved by
+// vkb_model_save.
+VKB_API vkb_status vkb_trainer_save(vkb_trainer *trainer, const char *folder);
+VKB_API vkb_status vkb_trainer_resume(vkb_trainer *trainer, const char *folder);
+
+// Bytes by name of what training needs on the device, ended by a NULL name; *plan is freed with
+// free().
+typedef struct vkb_plan_entry {
+    const char *name;
+    uint64_t bytes;
+} vkb_plan_entry;
+VKB_API vkb_status vkb_trainer_plan(const vkb_config *config, const vkb_train_params *params,
+                                    uint32_t max_seq_length, vkb_plan_entry **plan);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,87 @@
+#include "base/context.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct vkb_context {
+    vkb_log_fn log;
+    void *user;
+    char error[2048];
+};
+
+vkb_context *vkb_context_create(vkb_log_fn log, void *user)
+{
+    vkb_context *ctx = calloc(1, sizeof(*ctx));
+    if (ctx) {
+        ctx->log = log;
+        ctx->user = user;
+    }
+    return ctx;
+}
+
+void vkb_context_destroy(vkb_context **ctx)
+{
+    if (ctx) {
+        free(*ctx);
+        *ctx = NULL;
+    }
+}
+
+const char *vkb_error(const vkb_context *ctx)
+{
+    return ctx->error[0] ? ctx->error : "no error";
+}
+
+vkb_status vkb_fail(vkb_context *ctx, vkb_status status, const char *format, ...)
+{
+    // The arguments may point into ctx->error: a caller that adds where the failure happened.
+    char sentence[sizeof(ctx->error)];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof(sentence), format, args);
+    va_end(args);
+    snprintf(ctx->error, sizeof(ctx->error), "%s", sentence);
+    return status;
+}
+
+vkb_status vkb_fail_memory(vkb_context *ctx, size_t bytes, const char *what)
+{
+    return vkb_fail(ctx, VKB_OUT_OF_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
+}
+
+void vkb_log(vkb_context *ctx, vkb_log_level level, const char *format, ...)
+{
+    if (!ctx->log)
+        return;
+    char sentence[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof(sentence), format, args);
+    va_end(args);
+    ctx->log(ctx->user, level, sentence);
+}
+
+const char *vkb_status_text(vkb_status status)
+{
+    switch (status) {
+#define X(name, exit_code, text)                                                                   \
+    case name:                                                                                     \
+        return text;
+        VKB_STATUS_LIST(X)
+#undef X
+    }
+    return "unknown status";
+}
+
+int vkb_exit_code(vkb_status status)
+{
+    switch (status) {
+#define X(name, exit_code, text)                                                                   \
+    case name:                                                                                     \
+        return exit_code;
+        VKB_STATUS_LIST(X)
+#undef X
+    }
+    return 1;
+}
