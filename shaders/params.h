@@ -1,0 +1,127 @@
+// Push constants and shared structs of the kernels: one text for C and GLSL.
+//
+// Every member is a 32-bit scalar, so that both languages lay a struct out alike. Shapes are in
+// elements. A strided matrix of a batch starts at element
+//     first + (batch / inner) * outer_stride + (batch % inner) * inner_stride.
+#ifndef VKB_SHADERS_PARAMS_H
+#define VKB_SHADERS_PARAMS_H
+
+#ifndef VKB_GLSL
+#include <stdint.h>
+typedef uint32_t vkb_uint;
+#define uint vkb_uint
+#endif
+
+// ---- The step's own memory: what changes from step to step ----
+
+// Written by the host before a step.
+struct step_in {
+    uint seed_low, seed_high;
+    uint step;                  // draws dropout
+    uint epoch;                 // draws masks
+    float lr;
+    float bias_correction1;     // 1 - beta1^t
+    float bias_correction2;     // 1 - beta2^t
+    float max_grad_norm;        // <= 0: no clipping
+};
+
+// Written by the device; sums run over the micro-batches of a step.
+struct step_out {
+    uint predictions;           // masked tokens that the loss counts
+    uint overflow;              // drawn beyond capacity and left unmasked
+    uint top1, top5;            // predictions whose label is the best, among the five best
+    float loss_sum;             // nats
+    float grad_norm;            // of the mean loss, before clipping
+    float grad_scale;           // what AdamW multiplies the summed gradients with: clip / predictions
+};
+
+// ---- Kernels ----
+
+// c[m][n] = alpha * sum over k of a * b (+ bias[n]) (+ c), batched.
+struct matmul_params {
+    uint m, n, k;
+    uint lda, ldb, ldc;                             // elements from one row to the next, as stored
+    uint inner;                                     // batch index = outer * inner + inner index
+    uint a_outer, a_inner, b_outer, b_inner, c_outer, c_inner;
+    float alpha;
+    uint accumulate, has_bias;
+};
+
+// to[col][row] = from[row][col], batched; to is dense: [batch][cols][rows].
+struct transpose_params {
+    uint rows, cols, ld;
+    uint inner, outer_stride, inner_stride;
+};
+
+struct layernorm_params {
+    uint rows, cols;
+    float eps;
+};
+
+struct columns_params {
+    uint rows, cols;
+    uint rows_per_chunk, chunks;
+    uint accumulate;
+    uint select;                                    // only rows whose key equals this ...
+    uint use_keys;                                  // ... when not 0
+};
+
+struct gelu_params {
+    uint count;
+};
+
+struct dropout_params {
+    uint count;
+    uint site;                                      // which dropout of the model, unique in a step
+    float keep;                                     // 1 - p
+};
+
+struct softmax_params {
+    uint rows, cols;                                // rows of all heads; cols: keys
+    uint rows_per_mask;                             // rows of one sequence: heads * queries
+    uint site;
+    float keep;                                     // 1: no dropout
+};
+
+struct embedding_params {
+    uint tokens, cols;
+};
+
+struct scatter_params {
+    uint tokens, cols;
+    uint skip, use_skip;                            // a key whose rows are left out (padding_idx)
+};
+
+struct rows_params {
+    uint rows, cols;                                // rows: capacity of the index
+};
+
+struct mask_params {
+    uint tokens, length;                            // tokens = rows * length
+    uint capacity;                                  // predictions at most
+    uint vocab_size, mask_id;
+    uint special0, special1, special2;              // never selected: [CLS] [SEP] [PAD]
+    float probability;
+    float mask_share, random_share;                 // 0.8 and 0.1; the rest stays
+};
+
+struct cross_entropy_params {
+    uint capacity, cols, ld;
+    uint gradient;                                  // 1: logits become softmax - onehot
+};
+
+struct sum_params {
+    uint count;                                     // elements
+    uint chunk;                                     // elements a workgroup sums
+    uint first;                                     // where its partial sums start
+};
+
+struct adamw_params {
+    uint count;
+    float beta1, beta2, eps, weight_decay;
+};
+
+#ifndef VKB_GLSL
+#undef uint
+#endif
+#endif

@@ -1,0 +1,146 @@
+// The device, as the rest of vkbert sees it: buffers, kernels, recorded streams. No Vulkan type
+// leaves this folder.
+//
+//   gpu_buffer   memory with a name; gpu_view: a part of one, what kernels and copies work on
+//   gpu_kernel   a shader of shaders/kernels.def
+//   gpu_stream   a list of kernel runs and copies, recorded once and submitted many times; barriers
+//                are derived from the access string of each kernel
+//
+// Threading: one thread per device. Everything a stream refers to must outlive it.
+#ifndef VKB_GPU_H
+#define VKB_GPU_H
+
+#include "base/context.h"
+
+enum { GPU_MAX_BINDINGS = 12, GPU_MAX_SPEC = 12, GPU_MAX_SCRATCH = 4 };
+
+vkb_context *gpu_context(const vkb_device *dev);
+
+// ---- Memory ----
+
+typedef enum gpu_memory {
+    GPU_LOCAL,    // the device's own; the host reaches it through gpu_upload and gpu_download
+    GPU_UPLOAD,   // mapped for the host to write
+    GPU_READBACK, // mapped for the host to read, cached where the device offers that
+} gpu_memory;
+
+typedef struct gpu_buffer gpu_buffer;
+
+typedef struct gpu_view {
+    gpu_buffer *buffer; // NULL: no view
+    uint64_t offset, bytes;
+} gpu_view;
+
+// Bytes 0 to `bytes` of a new buffer; contents are undefined. The name is copied, and shows in
+// RenderDoc, validation messages and error sentences. VKB_OUT_OF_MEMORY: also when bytes exceed what
+// one allocation or one storage-buffer binding may have on this device, and says which.
+vkb_status gpu_buffer_create(vkb_device *dev, const char *name, uint64_t bytes, gpu_memory memory,
+                             gpu_buffer **out);
+void gpu_buffer_destroy(gpu_buffer **buffer);
+
+gpu_view gpu_whole(gpu_buffer *buffer);
+// offset is a multiple of gpu_alignment if the part is bound to a kernel, of 4 if it is only copied.
+gpu_view gpu_part(gpu_view view, uint64_t offset, uint64_t bytes);
+uint64_t gpu_alignment(const vkb_device *dev); // bytes, at least 16
+void *gpu_mapped(gpu_view view);               // GPU_UPLOAD and GPU_READBACK; NULL otherwise
+
+// Block until done; direct where the memory is mapped, else through a staging buffer. The device
+// must not be working on the view (gpu_wait first).
+vkb_status gpu_upload(vkb_device *dev, gpu_view to, const void *data);
+vkb_status gpu_download(vkb_device *dev, gpu_view from, void *data);
+
+// ---- Kernels ----
+
+typedef enum gpu_kernel {
+#define KERNEL(name, access, push) GPU_##name,
+#include "shaders/kernels.def"
+#undef KERNEL
+    GPU_KERNEL_COUNT
+} gpu_kernel;
+
+const char *gpu_kernel_name(gpu_kernel kernel);
+
+typedef struct gpu_groups {
+    uint32_t x, y, z;
+} gpu_groups;
+
+// Workgroups for `count` items, one each. Only 65,535 groups per axis are guaranteed: folded into x
+// and y; the shader computes index = y * gl_NumWorkGroups.x + x and returns when it is too large.
+gpu_groups gpu_items(uint64_t count);
+
+// ---- Streams ----
+
+typedef struct gpu_stream gpu_stream;
+
+// Records commands into a stream; called twice by gpu_record, see there.
+typedef void (*gpu_record_fn)(gpu_stream *s, void *user);
+
+// Records a stream by calling record(s, user) twice: a dry pass, in which nothing is recorded and
+// gpu_scratch only learns how much is wanted, then the real one. Both calls must ask for the same.
+// A failure inside (a pipeline that does not build, memory) is kept by the stream and returned here.
+//   timed   write a timestamp before and after each run, for gpu_times
+vkb_status gpu_record(vkb_device *dev, const char *name, bool timed, gpu_record_fn record,
+                      void *user, gpu_stream **out);
+void gpu_stream_destroy(gpu_stream **s);
+
+vkb_device *gpu_stream_device(const gpu_stream *s);
+bool gpu_is_dry(const gpu_stream *s);
+
+// Scratch memory of the stream, the same for every call with that slot (0 .. GPU_MAX_SCRATCH - 1):
+// its contents live until the slot is asked for again.
+gpu_view gpu_scratch(gpu_stream *s, uint32_t slot, uint64_t bytes);
+
+typedef struct gpu_run_params {
+    gpu_view bind[GPU_MAX_BINDINGS]; // in the order of kernels.def; an empty one is given the
+                                     // first view, the shader must not touch it
+    const void *push;                // the push struct of kernels.def; copied
+    uint32_t spec[GPU_MAX_SPEC];     // specialisation constants, ids from 0; id 0 is local_size_x
+    uint32_t spec_count;
+    gpu_groups groups; // a zero in it: nothing to do, nothing is recorded
+    double flops;      // estimate, for bounding submissions and for gpu_times
+} gpu_run_params;
+
+// Records a kernel run, behind a barrier if something it touches was written, or is now written,
+// since the last one. An op call reads like its formula:
+//
+//     gpu_run(s, layernorm_fwd, .bind = {x, gain, bias, y, stat}, .push = &p, .groups = gpu_items(rows));
+#define gpu_run(s, kernel, ...) gpu_run_(s, GPU_##kernel, &(gpu_run_params){__VA_ARGS__})
+void gpu_run_(gpu_stream *s, gpu_kernel kernel, const gpu_run_params *params);
+
+void gpu_copy(gpu_stream *s, gpu_view from, gpu_view to);   // to.bytes bytes
+void gpu_fill(gpu_stream *s, gpu_view view, uint32_t word); // bytes a multiple of 4
+// Names what follows, for RenderDoc, Nsight and gpu_times; the name is copied. "" ends it.
+void gpu_label(gpu_stream *s, const char *name);
+// A failure found by the one who records.
+void gpu_stream_fail(gpu_stream *s, vkb_status status);
+
+// Submits recorded streams, in order, behind everything submitted before. Does not wait. *ticket
+// (may be NULL) grows by one each time.
+vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count, uint64_t *ticket);
+vkb_status gpu_wait(vkb_device *dev, uint64_t ticket); // that, and everything before it
+vkb_status gpu_wait_all(vkb_device *dev);
+bool gpu_done(vkb_device *dev, uint64_t ticket);
+
+// gpu_record, gpu_submit, gpu_wait, destroy.
+vkb_status gpu_run_once(vkb_device *dev, const char *name, gpu_record_fn record, void *user);
+
+// ---- What happened ----
+
+typedef struct gpu_time {
+    gpu_kernel kernel;
+    const char *label;
+    double seconds, flops;
+} gpu_time;
+
+// Times of a timed stream's last finished submission, one per run, in order; *count is 0 on devices
+// without timestamps. Valid until the next call.
+vkb_status gpu_times(gpu_stream *s, const gpu_time **times, size_t *count);
+
+// What was done since the device was opened. A training step must only count submissions.
+typedef struct gpu_counters {
+    uint64_t allocations, pipelines, descriptor_sets, recorded_runs, recorded_barriers;
+    uint64_t submissions, waits;
+} gpu_counters;
+gpu_counters gpu_count(const vkb_device *dev);
+
+#endif

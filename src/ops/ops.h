@@ -1,0 +1,178 @@
+// Every operation of BERT, forward and backward, recorded into a stream.
+//
+// All tensors are fp32, dense and row-major unless a stride is named; ids, types, positions, masks,
+// labels and indices are uint32. T tokens = rows * length, H hidden_size, V vocab_size, A heads.
+// A view must have at least the bytes its shape needs; an op checks that, and what the device's
+// limits allow, before it records, and fails the stream (gpu_stream_fail) with a sentence.
+//
+// Gradients: `accumulate` adds to what the gradient holds, else it is overwritten. Sums run in a
+// fixed order: the same inputs give the same bits on the same device.
+#ifndef VKB_OPS_H
+#define VKB_OPS_H
+
+#include "gpu/gpu.h"
+#include "shaders/params.h"
+
+enum { OP_NONE = 0xFFFFFFFF }; // an empty entry of an index or a label
+
+// ---- matmul.c: c = alpha * a b (+ bias) (+ c) ----
+
+typedef enum op_layout {
+    OP_NT, // y  = x  W^T   a [m][k], b [n][k]
+    OP_NN, // dx = dy W     a [m][k], b [k][n]
+    OP_TN, // dW = dy^T x   a [k][m], b [k][n]
+} op_layout;
+
+typedef struct op_matmul_params {
+    op_layout layout;
+    gpu_view a, b, c;
+    gpu_view bias; // [n], optional
+    uint32_t m, n, k;
+    uint32_t lda, ldb, ldc; // elements between rows as stored; 0: dense
+    float alpha;            // 0: 1
+    bool accumulate;
+    // outer * inner products, each operand's start moved by its strides (elements); 0: one product.
+    struct {
+        uint32_t outer, inner;
+        uint32_t a_outer, a_inner, b_outer, b_inner, c_outer, c_inner;
+    } batch;
+} op_matmul_params;
+
+// The family is chosen from the device's type, subgroups and limits, op_matmul_family overrides it.
+void op_matmul_(gpu_stream *s, const op_matmul_params *params);
+#define op_matmul(s, ...) op_matmul_((s), &(op_matmul_params){__VA_ARGS__})
+
+typedef enum op_family { OP_FAMILY_AUTO, OP_FAMILY_TILE, OP_FAMILY_LANES } op_family;
+void op_matmul_family(op_family family); // for tests and bench: process-wide
+
+// ---- columns.c: sums[n] (+)= sum over rows of x[rows][cols], bias gradients ----
+
+void op_sum_columns(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, bool accumulate,
+                    gpu_view sums);
+// Only the rows whose key equals `select`: keys uint32[rows].
+void op_sum_columns_where(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, gpu_view keys,
+                          uint32_t select, bool accumulate, gpu_view sums);
+
+// ---- embedding.c ----
+
+typedef struct op_embedding {
+    gpu_view ids, types, positions;               // uint32[tokens]
+    gpu_view word, type, position;                // [V][H], [types][H], [max positions][H]
+    gpu_view word_grad, type_grad, position_grad; // backward only
+    uint32_t tokens, hidden, type_count;
+    uint32_t pad_id; // its lookup gradient is left out (padding_idx)
+} op_embedding;
+
+// y[t] = word[ids[t]] + type[types[t]] + position[positions[t]]
+void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y);
+// Adds the lookup gradients of dy [T][H] to the three tables. Equal keys are linked, and added in
+// the order of the tokens: no float atomics.
+void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy);
+
+// ---- layernorm.c: y = (x - mean) * rstd * gain + bias over the last axis, biased variance ----
+
+// stat [rows][2]: mean, rstd = 1 / sqrt(variance + eps)
+void op_layernorm_fwd(gpu_stream *s, gpu_view x, gpu_view gain, gpu_view bias, uint32_t rows,
+                      uint32_t cols, float eps, gpu_view y, gpu_view stat);
+// dx may be dy.
+void op_layernorm_bwd(gpu_stream *s, gpu_view x, gpu_view gain, gpu_view stat, gpu_view dy,
+                      uint32_t rows, uint32_t cols, bool accumulate, gpu_view dx,
+                      gpu_view gain_grad, gpu_view bias_grad);
+
+// ---- gelu.c: erf form, or tanh form 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ----
+
+void op_gelu_fwd(gpu_stream *s, gpu_view x, uint32_t count, vkb_activation form, gpu_view y);
+void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t count, vkb_activation form,
+                 gpu_view dx); // dx may be dy
+
+// ---- dropout.c: inverted scaling; Philox counter (element / 4, site, step), key seed of step_in ----
+
+typedef struct op_dropout {
+    gpu_view step; // struct step_in
+    uint32_t site; // unique in a step: the backward regenerates the forward's draws by it
+    float p;       // 0: none, step is not read
+} op_dropout;
+
+void op_dropout_apply(gpu_stream *s, op_dropout d, gpu_view x, uint32_t count, gpu_view y);
+void op_dropout_add(gpu_stream *s, op_dropout d, gpu_view x, gpu_view residual, uint32_t count,
+                    gpu_view y);                                    // y = residual + dropout(x)
+void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y); // y += x
+
+// ---- attention.c: softmax(q k^T / sqrt(d) + mask) v, heads in contiguous columns ----
+
+typedef struct op_attention {
+    gpu_view q, k, v;              // [rows * length][H]
+    gpu_view mask;                 // attention_mask, uint32[rows * length], 0: the key is left out
+    gpu_view probs;                // [rows][A][length][length], kept for the backward
+    gpu_view context;              // [rows * length][H]
+    gpu_view dcontext, dq, dk, dv; // backward only
+    uint32_t rows, length, heads, hidden;
+    op_dropout dropout; // on the probabilities
+} op_attention;
+
+uint64_t op_attention_probs_bytes(uint32_t rows, uint32_t length, uint32_t heads);
+// A row whose keys are all masked gets zero probabilities.
+void op_attention_fwd(gpu_stream *s, const op_attention *a);
+void op_attention_bwd(gpu_stream *s, const op_attention *a);
+
+// ---- masking.c: draws BERT's masks on the device ----
+
+typedef struct op_mask {
+    gpu_view step;           // struct step_in
+    gpu_view ids;            // uint32[rows * length]
+    gpu_view attention_mask; // uint32[rows * length]: 0 is never selected
+    gpu_view examples;       // uint32[rows]: identity of each row in the data set
+    gpu_view masked_ids;     // out: uint32[rows * length]
+    gpu_view
+        index; // out: uint32[capacity], token of each prediction in order, OP_NONE behind the last
+    gpu_view labels;   // out: uint32[capacity], OP_NONE behind the last
+    gpu_view step_out; // predictions and overflow are added to
+    uint32_t rows, length, capacity, vocab_size;
+    vkb_special_ids special;                     // [CLS], [SEP], [PAD] are never selected
+    float probability, mask_share, random_share; // 0.15, 0.8, 0.1
+} op_mask;
+
+// Philox of (seed; position, example, epoch): masks depend on nothing else. Drawn tokens beyond
+// capacity stay as they are and are counted. Word 0 selects, word 1 chooses what happens to the
+// token, word 2 the random id.
+void op_mask_draw(gpu_stream *s, const op_mask *m);
+// mean + 6 sigma of the selected tokens of a batch, at most `tokens`, a multiple of 8.
+uint32_t op_mask_capacity(uint32_t tokens, double probability);
+
+// ---- gather.c ----
+
+// y[i] = x[index[i]], zeros for OP_NONE. x [any][cols], y [count][cols].
+void op_gather(gpu_stream *s, gpu_view index, gpu_view x, uint32_t count, uint32_t cols,
+               gpu_view y);
+// dx [rows][cols] = 0, then dx[index[i]] = dy[i]. Indices are unique.
+void op_scatter(gpu_stream *s, gpu_view index, gpu_view dy, uint32_t count, uint32_t rows,
+                uint32_t cols, gpu_view dx);
+
+// ---- cross_entropy.c ----
+
+// logits [count][V], labels uint32[count], OP_NONE: the row does not count. With gradient, logits
+// become softmax - onehot (of the sum of losses; rows that do not count become zeros). Adds loss_sum,
+// top1 and top5 to step_out. row_stats [count][4]: loss, rank of the label, log of the sum, maximum.
+void op_cross_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
+                      uint32_t vocab_size, bool gradient, gpu_view row_stats, gpu_view step_out);
+
+// ---- optimiser: grad_norm.c, adamw.c ----
+
+// grads: slabs of gradients of the SUM of losses. Writes step_out.grad_norm, of the mean loss, and
+// step_out.grad_scale = min(1, max / (norm + 1e-6)) / predictions (torch's clip_grad_norm_); both 0
+// when there were no predictions.
+void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, gpu_view step,
+                  gpu_view step_out);
+
+typedef struct op_adamw {
+    gpu_view step, step_out;
+    gpu_view weights, grads, m, v; // the same count of elements each
+    uint64_t count;
+    float beta1, beta2, eps, weight_decay;
+} op_adamw;
+
+// torch.optim.AdamW: p *= 1 - lr * decay; p -= lr * (m / c1) / (sqrt(v) / sqrt(c2) + eps), with
+// g = grads * step_out.grad_scale and c1, c2 of step_in.
+void op_adamw_step(gpu_stream *s, const op_adamw *a);
+
+#endif
