@@ -5,9 +5,9 @@
 #include "vkbert.h"
 
 #if defined(__GNUC__)
-#define BASE_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define BASE_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
-#define BASE_PRINTF(format, first)
+#define BASE_PRINTF(text, first)
 #endif
 
 // Records the sentence of a failure and returns status, so that a failing function ends in one
