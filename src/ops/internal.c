@@ -1,0 +1,48 @@
+// Checks and workgroup sizes: see internal.h.
+#include "ops/internal.h"
+
+bool op_is_software(const gpu_stream *s)
+{
+    return vkb_device_get_info(gpu_stream_device(s))->type == VKB_SOFTWARE;
+}
+
+bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)
+{
+    if (gpu_is_dry(s) || (view.buffer && view.bytes / 4 >= elements))
+        return true;
+    vkb_context *ctx = gpu_context(gpu_stream_device(s));
+    gpu_stream_fail(s, view.buffer
+                           ? vkb_fail(ctx, VKB_BAD_ARGUMENT,
+                                      "%s: %s has %" PRIu64 " bytes, its shape needs "
+                                      "%" PRIu64,
+                                      op, what, view.bytes, 4 * elements)
+                           : vkb_fail(ctx, VKB_BAD_ARGUMENT, "%s: %s is missing", op, what));
+    return false;
+}
+
+bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence)
+{
+    if (!ok)
+        gpu_stream_fail(s, vkb_fail(gpu_context(gpu_stream_device(s)), VKB_BAD_ARGUMENT, "%s: %s",
+                                    op, sentence));
+    return ok;
+}
+
+op_group op_group_for(const gpu_stream *s, uint32_t items)
+{
+    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
+    if (info->type == VKB_SOFTWARE)
+        return (op_group){info->subgroup_size, 1};
+    uint32_t size = 32;
+    while (size < items && size * 2 <= 256 && size * 2 <= info->max_workgroup_invocations)
+        size *= 2;
+    return (op_group){size, 0};
+}
+
+op_flat op_flat_for(const gpu_stream *s, uint64_t count)
+{
+    bool software = op_is_software(s);
+    op_flat f = {.size = software ? 64 : 256, .turns = software ? 8 : 1};
+    f.groups = gpu_items(op_div_up(count, 4ull * f.size * f.turns));
+    return f;
+}

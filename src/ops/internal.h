@@ -1,0 +1,42 @@
+// What the operations share: checks before anything is recorded, and the choice of workgroups.
+#ifndef VKB_OPS_INTERNAL_H
+#define VKB_OPS_INTERNAL_H
+
+#include "ops/ops.h"
+
+#include <inttypes.h>
+
+static inline uint32_t op_div_up(uint64_t count, uint64_t part)
+{
+    return (uint32_t)((count + part - 1) / part);
+}
+
+// Software drivers (llvmpipe, SwiftShader) want the reverse of what a GPU wants: shaders/README.md.
+bool op_is_software(const gpu_stream *s);
+
+// Fails the stream with "op: what has N bytes, M are needed" unless the view holds `elements` values
+// of 4 bytes. In the dry pass, where scratch is not there yet, nothing is checked.
+bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements);
+
+// Fails the stream with "op: " and the sentence, unless ok.
+bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence);
+
+// Kernels with one workgroup a row or chunk, whose invocations share `items`: on software drivers
+// the workgroup is one subgroup and needs no barrier, else a power of two up to 256. Specialisation
+// constants 0 and 1 of such kernels:
+//     .spec = {g.size, g.one_subgroup}, .spec_count = 2, .groups = gpu_items(rows)
+typedef struct op_group {
+    uint32_t size, one_subgroup;
+} op_group;
+op_group op_group_for(const gpu_stream *s, uint32_t items);
+
+// Pointwise kernels: an invocation works on `turns` vec4s, a workgroup's size apart (shaders/
+// index.glsl). Specialisation constants 0 and 1 of such kernels:
+//     .spec = {f.size, f.turns}, .spec_count = 2, .groups = f.groups
+typedef struct op_flat {
+    uint32_t size, turns;
+    gpu_groups groups;
+} op_flat;
+op_flat op_flat_for(const gpu_stream *s, uint64_t count);
+
+#endif
