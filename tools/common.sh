@@ -1,6 +1,7 @@
 # What the scripts of this folder share; sourced, never run.
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$(mktemp -d "${TMPDIR:-/tmp}/vkbert.XXXXXX")
+trap '[ $? != 0 ] || rm -rf "$logs"' EXIT     # kept after a failure
 
 fail() {    # SENTENCE
     printf '%s: %s\n' "$(basename "$0")" "$1" >&2

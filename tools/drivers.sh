@@ -11,7 +11,7 @@
 # configuration is read (its mirror, its keys), never changed: apt runs on a configuration of its own in a temporary folder.
 set -euo pipefail
 
-fail() { printf 'drivers.sh: %s\n' "$1" >&2; exit 1; }
+. "$(dirname "$0")/common.sh"
 
 [ $# -ge 2 ] || fail "usage: tools/drivers.sh DIR swiftshader|mesa-backports..."
 command -v apt-get > /dev/null && command -v dpkg-deb > /dev/null || fail "needs apt-get and dpkg-deb (Debian, Ubuntu)"
@@ -22,7 +22,7 @@ codename=$(. /etc/os-release && echo "${VERSION_CODENAME:?}")
 triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2> /dev/null || basename "$(dirname "$(ls -d /usr/lib/*/libc.so.6)")")
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" "$logs"' EXIT
 mkdir -p "$work"/lists/partial "$work"/cache/archives/partial "$work"/tools
 
 quietly() {     # runs a command and shows what it said only when it fails

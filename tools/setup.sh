@@ -9,7 +9,6 @@
 # to type and exits with 1 when something is missing. Why each package is needed stands in README.md.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-trap 'rm -rf "$logs"' EXIT
 
 tests=no text=no
 for word in "$@"; do
