@@ -1,0 +1,119 @@
+#include "hf/tensor.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    uint32_t bits;
+} dtypes[] = {
+#define X(name, bits) {#name, bits},
+    HF_DTYPE_LIST(X)
+#undef X
+};
+
+const char *hf_dtype_name(hf_dtype dtype)
+{
+    return dtypes[dtype].name;
+}
+
+uint32_t hf_dtype_bits(hf_dtype dtype)
+{
+    return dtypes[dtype].bits;
+}
+
+bool hf_dtype_find(const char *name, hf_dtype *dtype)
+{
+    for (int i = 0; i < HF_DTYPE_COUNT; i++)
+        if (strcmp(dtypes[i].name, name) == 0) {
+            *dtype = (hf_dtype)i;
+            return true;
+        }
+    return false;
+}
+
+static bool multiply(uint64_t a, uint64_t b, uint64_t *product)
+{
+    *product = a * b;
+    return a == 0 || *product / a == b;
+}
+
+bool hf_tensor_measure(hf_tensor *tensor)
+{
+    uint64_t count = 1, bits;
+    for (uint32_t i = 0; i < tensor->rank; i++)
+        if (!multiply(count, tensor->shape[i], &count))
+            return false;
+    if (!multiply(count, dtypes[tensor->dtype].bits, &bits) || bits % 8)
+        return false;
+    tensor->count = count;
+    tensor->bytes = bits / 8;
+    return true;
+}
+
+hf_shape_text hf_shape(uint32_t rank, const uint64_t *shape)
+{
+    hf_shape_text out = {"["};
+    size_t used = 1;
+    for (uint32_t i = 0; i < rank; i++)
+        used += (size_t)snprintf(out.text + used, sizeof(out.text) - used, "%s%llu", i ? "," : "",
+                                 (unsigned long long)shape[i]);
+    snprintf(out.text + used, sizeof(out.text) - used, "]");
+    return out;
+}
+
+// ---- Conversion; the files and every host we run on are little-endian ----
+
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static float float_of_half(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31,
+             fraction = half & 1023;
+    if (exponent == 31) // infinity and NaN
+        return float_of_bits(sign | 0x7F800000 | fraction << 13);
+    if (exponent == 0) // zero and subnormals
+        return (sign ? -1.0f : 1.0f) * (float)fraction * 0x1p-24f;
+    return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+bool hf_tensor_to_f32(const hf_tensor *tensor, uint64_t first, uint64_t count, float *out)
+{
+    assert(first <= tensor->count && count <= tensor->count - first);
+    const uint8_t *at = tensor->data + first * dtypes[tensor->dtype].bits / 8;
+    uint16_t half;
+    double wide;
+    switch (tensor->dtype) {
+    case HF_F32:
+        if (count)
+            memcpy(out, at, count * sizeof(*out));
+        return true;
+    case HF_F16:
+        for (uint64_t i = 0; i < count; i++) {
+            memcpy(&half, at + 2 * i, 2);
+            out[i] = float_of_half(half);
+        }
+        return true;
+    case HF_BF16:
+        for (uint64_t i = 0; i < count; i++) {
+            memcpy(&half, at + 2 * i, 2);
+            out[i] = float_of_bits((uint32_t)half << 16);
+        }
+        return true;
+    case HF_F64:
+        for (uint64_t i = 0; i < count; i++) {
+            memcpy(&wide, at + 8 * i, 8);
+            out[i] = (float)wide;
+        }
+        return true;
+    default:
+        return false;
+    }
+}

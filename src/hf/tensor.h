@@ -1,0 +1,70 @@
+// A tensor as a file holds it: name, element type, shape, and bytes that may lie at any address.
+#ifndef VKB_HF_TENSOR_H
+#define VKB_HF_TENSOR_H
+
+#include "base/context.h"
+
+#define HF_MAX_RANK 8
+
+// X(name in a file, bits of an element). vkbert computes with the first four; the others are known
+// so that a file that holds them can be read and listed.
+#define HF_DTYPE_LIST(X)                                                                           \
+    X(F32, 32)                                                                                     \
+    X(F16, 16)                                                                                     \
+    X(BF16, 16)                                                                                    \
+    X(F64, 64)                                                                                     \
+    X(I64, 64)                                                                                     \
+    X(U64, 64)                                                                                     \
+    X(C64, 64)                                                                                     \
+    X(I32, 32)                                                                                     \
+    X(U32, 32)                                                                                     \
+    X(I16, 16)                                                                                     \
+    X(U16, 16)                                                                                     \
+    X(I8, 8)                                                                                       \
+    X(U8, 8)                                                                                       \
+    X(BOOL, 8)                                                                                     \
+    X(F8_E5M2, 8)                                                                                  \
+    X(F8_E4M3, 8)                                                                                  \
+    X(F8_E8M0, 8)                                                                                  \
+    X(F8_E4M3FNUZ, 8)                                                                              \
+    X(F8_E5M2FNUZ, 8)                                                                              \
+    X(F6_E2M3, 6)                                                                                  \
+    X(F6_E3M2, 6)                                                                                  \
+    X(F4, 4)
+
+typedef enum hf_dtype {
+#define X(name, bits) HF_##name,
+    HF_DTYPE_LIST(X)
+#undef X
+        HF_DTYPE_COUNT
+} hf_dtype;
+
+const char *hf_dtype_name(hf_dtype dtype);
+uint32_t hf_dtype_bits(hf_dtype dtype);
+bool hf_dtype_find(const char *name, hf_dtype *dtype);
+
+typedef struct hf_tensor {
+    const char *name;
+    hf_dtype dtype;
+    uint32_t rank; // 0: a scalar
+    uint64_t shape[HF_MAX_RANK];
+    uint64_t count;      // elements
+    uint64_t bytes;      // of data
+    const uint8_t *data; // not aligned
+} hf_tensor;
+
+// Fills count and bytes from dtype, rank and shape; false when they overflow, or are not whole
+// bytes.
+bool hf_tensor_measure(hf_tensor *tensor);
+
+// "[768,3072]", for sentences.
+typedef struct hf_shape_text {
+    char text[192];
+} hf_shape_text;
+hf_shape_text hf_shape(uint32_t rank, const uint64_t *shape);
+
+// Elements first .. first+count-1 as floats, from F32, F16, BF16 or F64; false for another dtype.
+// The range must lie inside the tensor.
+bool hf_tensor_to_f32(const hf_tensor *tensor, uint64_t first, uint64_t count, float *out);
+
+#endif
