@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Builds and tests everything there is to test on this machine, and ends with a table and a count.
+#
+#   tools/test.sh               set-up, build, every test on every Vulkan driver, sanitizers, validation layers
+#   tools/test.sh --quick       without sanitizers and validation layers
+#   tools/test.sh --no-setup    installs nothing
+#
+# The drivers: the system's software driver, each one that tools/drivers.sh has put into a folder of $VKBERT_DRIVERS
+# [~/.cache/vkbert/drivers], and the GPU where there is one. Each is tested alone. Sanitizers and validation layers take the
+# newest software driver. Host tests need no driver. Tests that need data say in their skip reason how to give it to them.
+# The logs stay in build/test-results. Exits with 1 after any failure.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+setup=yes thorough=yes
+for word in "$@"; do
+    case $word in
+        --quick) thorough=no ;;
+        --no-setup) setup=no ;;
+        *) fail "unknown option \"$word\": --quick, --no-setup" ;;
+    esac
+done
+
+results=$top/build/test-results
+extra=${VKBERT_DRIVERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vkbert/drivers}
+layer=VkLayer_khronos_validation.json
+rows=() passed=0 failed=0 skipped=0
+
+add_row() {     # SUITE DRIVER PASSED FAILED SKIPPED SECONDS
+    rows+=("$(printf '%-20s %-36s %7d %7d %8d %8d' "$@")")
+    passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
+    printf '%s\n' "${rows[${#rows[@]} - 1]}"
+}
+
+# Reads ctest's JUnit file: counts of passed, failed, skipped on the first line, then "failed: TEST" and "skipped: TEST: why".
+read_junit() {  # FILE
+    awk '
+        function close_test() {
+            if (test == "") return
+            if (state == "run") n_passed++
+            else if (state == "disabled" || (state == "notrun" && skip)) n_skipped++
+            else { n_failed++; said[++lines] = "failed: " test }
+            test = ""
+        }
+        /<testcase / {
+            close_test()
+            match($0, /name="[^"]*"/); test = substr($0, RSTART + 6, RLENGTH - 7)
+            match($0, /status="[^"]*"/); state = substr($0, RSTART + 8, RLENGTH - 9)
+            skip = 0
+        }
+        /SKIP_RETURN_CODE/ { skip = 1 }
+        /skipped: / { sub(/.*skipped: /, ""); sub(/<\/system-out>.*/, ""); said[++lines] = "skipped: " test ": " $0 }
+        /<\/testcase>/ { close_test() }
+        END { close_test(); print n_passed + 0, n_failed + 0, n_skipped + 0; for (i = 1; i <= lines; i++) print said[i] }
+    ' "$1" | sed 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g; s/&apos;/'"'"'/g; s/&amp;/\&/g'
+}
+
+# Runs the tests of one build folder that the ctest arguments choose, in an environment, as one row of the table.
+suite() {       # SUITE DRIVER FOLDER "ENVIRONMENT..." CTEST-ARGUMENTS...
+    local name=$1 driver=$2 folder=$3 environment=$4 from=$SECONDS file counts p f s
+    shift 4
+    file=$results/$(printf '%s-%s' "$name" "$driver" | tr -cs 'a-zA-Z0-9.\n' '-')
+    # shellcheck disable=SC2086  # the environment is a list of words
+    env $environment ctest --test-dir "$folder" --no-tests=error --output-on-failure --test-output-size-passed 1000000 \
+        --test-output-size-failed 1000000 --output-junit "$file.xml" "$@" > "$file.log" 2>&1 < /dev/null || true
+    if [ -s "$file.xml" ]; then read_junit "$file.xml" > "$file.txt"; else echo "0 0 0" > "$file.txt"; fi
+    read -r p f s < "$file.txt"
+    if [ $((p + f + s)) = 0 ]; then
+        f=1
+        echo "failed: no test was run" >> "$file.txt"
+    fi
+    # The harness fails a test on any message of the layers; this looks once more.
+    if [[ $environment == *VKBERT_VALIDATE=1* ]] && [ "$f" = 0 ] && grep -qE 'VUID-|SYNC-HAZARD' "$file.xml"; then
+        f=1
+        echo "failed: a validation message that no test counted, see $file.xml" >> "$file.txt"
+    fi
+    add_row "$name" "$driver" "$p" "$f" "$s" $((SECONDS - from))
+    [ "$f" = 0 ] || sed -n '/^failed: /p' "$file.txt"
+    sed -n "s|^\(failed\|skipped\): |\1: $name, $driver: |p" "$file.txt" >> "$results/notes"
+    [ "$f" = 0 ] || sed 's/^/    /' "$file.log" | tail -n 150
+}
+
+only() { echo "VK_DRIVER_FILES=$1 VK_ICD_FILENAMES=$1"; }      # the second name is for loaders before 1.3.207
+
+driver_name() { # ICD FALLBACK: what the driver says of itself
+    local said
+    # shellcheck disable=SC2046
+    said=$(env $(only "$1") "$top/build/vkbert" devices --json 2> /dev/null |
+           sed -n 's/.*"driver": *"\([^"]*\)".*/\1/p' | head -n 1)
+    printf '%.36s' "${2}${said:+: $said}"
+}
+
+list_drivers() {    # software drivers, one a line: name for people, tab, ICD file
+    local icd
+    for icd in {/usr/local/share,/usr/share,/etc}/vulkan/icd.d/lvp_icd*.json; do
+        # on 64 bits Debian may have the 32-bit driver beside
+        [ -f "$icd" ] && [[ $icd != *.i[3-6]86.json ]] && printf '%s\t%s\n' "$(driver_name "$icd" system)" "$icd"
+    done
+    for icd in "$extra"/*/*.json; do
+        [ -f "$icd" ] && printf '%s\t%s\n' "$(driver_name "$icd" "$(basename "$(dirname "$icd")")")" "$icd"
+    done
+    return 0
+}
+
+has_gpu() {
+    "$top/build/vkbert" devices --json 2> /dev/null | grep -qE '"type": *"(discrete|integrated|virtual)'
+}
+
+[ $setup = no ] || "$top/tools/setup.sh" --tests || fail "set-up did not finish"
+stage "building" build release "$top/build" || fail "the build failed"
+[ $thorough = no ] || stage "building with address and undefined-behaviour sanitizers" build sanitize "$top/build-sanitize" ||
+    fail "the sanitizer build failed"
+rm -rf "$results"
+mkdir -p "$results"
+: > "$results/notes"
+
+header=$(printf '%-20s %-36s %7s %7s %8s %8s' suite driver passed failed skipped seconds)
+printf '\n%s\n' "$header"
+suite "host" "-" "$top/build" "" -LE device -j 2
+
+newest=() software=$(list_drivers)
+while IFS=$'\t' read -r name icd; do
+    [ -n "$icd" ] || continue
+    case $icd in */mesa-backports/*) newest=("$name" "$icd") ;; esac
+    [ ${#newest[@]} -gt 0 ] || newest=("$name" "$icd")
+    suite "device" "$name" "$top/build" "$(only "$icd")" -L device -j 1
+done <<< "$software"
+gpu=no
+if has_gpu; then
+    gpu=yes
+    suite "device" "the GPU" "$top/build" "VK_LOADER_DRIVERS_DISABLE=*lvp*" -L device -j 1
+fi
+if [ ${#newest[@]} = 0 ] && [ $gpu = no ]; then
+    add_row "device" "none found" 0 1 0 0
+    echo "failed: device: no Vulkan driver was found: tools/setup.sh installs a software driver" >> "$results/notes"
+fi
+
+if [ $thorough = yes ]; then
+    asan=ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0
+    suite "host, sanitizers" "-" "$top/build-sanitize" "$asan:detect_leaks=1" -LE device -j 2
+    if [ ${#newest[@]} -gt 0 ]; then
+        # Without the leak check: drivers keep memory, and once unloaded no suppression can name them.
+        suite "device, sanitizers" "${newest[0]}" "$top/build-sanitize" "$asan:detect_leaks=0 $(only "${newest[1]}")" \
+              -L device -j 1
+        if ls {/usr/local/share,/usr/share,/etc}/vulkan/explicit_layer.d/$layer > /dev/null 2>&1; then
+            suite "device, validation" "${newest[0]}" "$top/build" "VKBERT_VALIDATE=1 $(only "${newest[1]}")" -L device -j 1
+        else
+            add_row "device, validation" "${newest[0]}" 0 0 1 0
+            echo "skipped: device, validation: the Khronos validation layer is not installed" >> "$results/notes"
+        fi
+    fi
+fi
+
+printf '\n%s\n' "$header"
+printf '%s\n' "${rows[@]}"
+for kind in skipped failed; do
+    ! grep -q "^$kind: " "$results/notes" || { printf '\n%s:\n' "$kind"; sed -n "s/^$kind: /  /p" "$results/notes" | sort -u; }
+done
+printf '\n%d passed, %d failed, %d skipped\n' $passed $failed $skipped
+[ $failed = 0 ]
