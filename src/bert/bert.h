@@ -1,0 +1,161 @@
+// BERT with the MLM head: parameters and activations as tables, forward and backward as lists of
+// operations (Devlin et al. 2018; the formulas as transformers' BertForMaskedLM has them).
+//
+//   layout        where each tensor of params.def lies: in slabs that fit the device's limits
+//   bert_params   views of one copy of them: weights, gradients and moments are laid out alike
+//   bert_acts     views of everything else a pass touches, from activations.def
+//   vkb_model     configuration, layout and weights
+#ifndef VKB_BERT_H
+#define VKB_BERT_H
+
+#include "ops/ops.h"
+
+// ---- Parameters ----
+
+typedef enum bert_decay { BERT_DECAY, BERT_PLAIN } bert_decay;
+typedef enum bert_init {
+    BERT_NORMAL,
+    BERT_ZERO,
+    BERT_ONE,
+    BERT_WORD,
+    BERT_POSITION,
+    BERT_KEY,
+} bert_init;
+
+typedef struct bert_tensor {
+    char name[80];       // canonical, as in a checkpoint
+    uint32_t rows, cols; // rows 0: a vector
+    bert_decay decay;
+    bert_init init;
+    uint32_t slab;
+    uint64_t offset, bytes; // in its slab
+} bert_tensor;
+
+typedef struct bert_slab {
+    uint64_t bytes;
+    bert_decay decay; // of all its tensors
+} bert_slab;
+
+typedef struct bert_layout {
+    bert_tensor *tensors; // in the order of params.def
+    uint32_t tensor_count;
+    bert_slab *slabs;
+    uint32_t slab_count;
+    uint64_t elements; // without padding
+} bert_layout;
+
+// No slab is larger than slab_limit bytes; VKB_OUT_OF_MEMORY names a tensor that is on its own.
+vkb_status bert_layout_create(vkb_context *ctx, const vkb_config *config, uint64_t slab_limit,
+                              uint64_t alignment, bert_layout *out);
+void bert_layout_free(bert_layout *layout);
+
+typedef struct bert_layer_params {
+#define LAYER(field, name, rows, cols, decay, init) gpu_view field;
+#include "bert/params.def"
+} bert_layer_params;
+
+// One copy of all parameters on the device: weights, gradients, or a moment.
+typedef struct bert_params {
+    gpu_buffer **slabs; // [layout->slab_count]
+    uint32_t slab_count;
+    bert_layer_params *layers; // [num_hidden_layers]
+#define PARAM(field, name, rows, cols, decay, init) gpu_view field;
+#include "bert/params.def"
+} bert_params;
+
+vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
+                              const char *what, bert_params *out);
+void bert_params_free(bert_params *params);
+gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor);
+
+// ---- Model ----
+
+struct vkb_model {
+    vkb_device *dev;
+    vkb_config config;
+    bert_layout layout;
+    bert_params weights;
+    struct bert_pass *passes; // recorded inference passes, see inference.c
+};
+
+// Host values of every parameter, drawn as vkb_model_create documents.
+vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params);
+
+// ---- Activations ----
+
+typedef struct bert_shape {
+    uint32_t rows, length; // a micro-batch
+    uint32_t predictions;  // at most
+    bool training;         // keep what the backward needs
+} bert_shape;
+
+typedef struct bert_layer_acts {
+#define LAYER(field, count) gpu_view field;
+#include "bert/activations.def"
+} bert_layer_acts;
+
+typedef struct bert_acts {
+    bert_shape shape;
+    bert_layer_acts *layers; // [num_hidden_layers]
+    gpu_buffer **buffers;
+    uint32_t buffer_count;
+#define INPUT(field, count) gpu_view field;
+#define KEPT(field, count) gpu_view field;
+#define WORK(field, count) gpu_view field;
+#define BACK(field, count) gpu_view field;
+#include "bert/activations.def"
+} bert_acts;
+
+vkb_status bert_acts_create(vkb_device *dev, const vkb_config *config, bert_shape shape,
+                            bert_acts *out);
+void bert_acts_free(bert_acts *acts);
+
+// Bytes of each activation by name, for --plan; calls entry once a tensor.
+void bert_acts_plan(const vkb_config *config, bert_shape shape,
+                    void (*entry)(void *user, const char *name, uint64_t bytes), void *user);
+
+// ---- Passes ----
+
+typedef struct bert_run {
+    const vkb_config *config;
+    const bert_params *weights;
+    const bert_params *grads; // backward only
+    const bert_acts *acts;
+    gpu_view step, step_out; // struct step_in, struct step_out
+    bool dropout;            // of the config's probabilities
+    bool accumulate;         // backward: add to the gradients
+} bert_run;
+
+// acts->ids, types, positions, attention_mask -> hidden states of the last layer.
+void bert_forward(gpu_stream *s, const bert_run *run);
+// acts->index -> logits of the predictions.
+void bert_head_forward(gpu_stream *s, const bert_run *run);
+// acts->labels -> loss into step_out; with gradient, logits become their own gradient.
+void bert_loss(gpu_stream *s, const bert_run *run, bool gradient);
+// From the logits' gradient to the gradient of every parameter, of the sum of losses.
+void bert_backward(gpu_stream *s, const bert_run *run);
+
+// ---- Checkpoints ----
+
+// A copy of all parameters in a safetensors file: tensor names are the canonical ones and a suffix.
+typedef struct bert_saved {
+    const bert_params *params;
+    const char *suffix; // "" weights, ".exp_avg" and ".exp_avg_sq" AdamW's moments
+} bert_saved;
+
+vkb_status bert_params_save(const vkb_model *model, const char *path, const bert_saved *saved,
+                            uint32_t saved_count);
+// The weights of a model folder, whatever names its tensors have.
+vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder);
+vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
+                            uint32_t saved_count);
+
+// ---- Inference ----
+
+// Logits [predictions][vocab_size] of one text of `length` tokens, at the tokens in `index`. Waits.
+// The first call of a length records a pass, which later calls of about that length use again.
+vkb_status bert_infer(vkb_model *model, const uint32_t *ids, const uint32_t *types, uint32_t length,
+                      const uint32_t *index, uint32_t predictions, float *logits);
+void bert_passes_free(vkb_model *model);
+
+#endif

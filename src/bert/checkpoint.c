@@ -1,0 +1,152 @@
+// Parameters to and from safetensors files, one tensor in host memory at a time.
+#include "bert/bert.h"
+#include "hf/folder.h"
+#include "hf/safetensors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- Loading ----
+
+// Sets the tensor at `view` from the file's.
+static vkb_status tensor_load(const vkb_model *model, const char *path, const bert_tensor *t,
+                              const hf_tensor *from, gpu_view view)
+{
+    vkb_context *ctx = gpu_context(model->dev);
+    const uint32_t rank = t->rows ? 2 : 1;
+    const uint64_t shape[2] = {t->rows ? t->rows : t->cols, t->cols};
+    if (from->rank != rank || memcmp(from->shape, shape, rank * sizeof(shape[0])) != 0)
+        return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s is %s, expected %s by config.json", path,
+                        from->name, hf_shape(from->rank, from->shape).text,
+                        hf_shape(rank, shape).text);
+    if (from->dtype == HF_F32)
+        return gpu_upload(model->dev, view, from->data);
+
+    float *values = malloc(t->bytes);
+    if (!values)
+        return vkb_fail_memory(ctx, t->bytes, t->name);
+    vkb_status status;
+    if (hf_tensor_to_f32(from, 0, from->count, values))
+        status = gpu_upload(model->dev, view, values);
+    else
+        status = vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s is %s, expected F32, F16, BF16 or F64",
+                          path, from->name, hf_dtype_name(from->dtype));
+    free(values);
+    return status;
+}
+
+// Finds a tensor by the name of params.def; `from` is what the two kinds of files have in common.
+typedef const hf_tensor *(*tensor_find_fn)(const void *from, const char *name);
+
+static const hf_tensor *find_in_folder(const void *folder, const char *name)
+{
+    return hf_folder_find(folder, name);
+}
+
+static const hf_tensor *find_in_file(const void *file, const char *name)
+{
+    return hf_safetensors_find(file, name);
+}
+
+static vkb_status params_load(const vkb_model *model, const char *path, tensor_find_fn find,
+                              const void *from, const bert_saved *saved)
+{
+    char missing[1024] = "";
+    size_t used = 0, missing_count = 0;
+    for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
+        const bert_tensor *t = &model->layout.tensors[i];
+        char name[128];
+        snprintf(name, sizeof(name), "%s%s", t->name, saved->suffix);
+        const hf_tensor *tensor = find(from, name);
+        if (!tensor) {
+            if (missing_count++ < 4)
+                used += (size_t)snprintf(missing + used, sizeof(missing) - used, "%s%s",
+                                         used ? ", " : "", name);
+            continue;
+        }
+        vkb_status status = tensor_load(model, path, t, tensor, bert_params_view(saved->params, t));
+        if (status != VKB_OK)
+            return status;
+    }
+    if (missing_count)
+        return vkb_fail(gpu_context(model->dev), VKB_BAD_FILE,
+                        "%s: %zu of the model's %u tensors are missing: %s%s", path, missing_count,
+                        model->layout.tensor_count, missing, missing_count > 4 ? ", ..." : "");
+    return VKB_OK;
+}
+
+vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder)
+{
+    const bert_saved weights = {&model->weights, ""};
+    return params_load(model, vkb_folder_weights(folder), find_in_folder, folder, &weights);
+}
+
+vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
+                            uint32_t saved_count)
+{
+    hf_safetensors file = {0};
+    vkb_status status = hf_safetensors_open(gpu_context(model->dev), path, &file);
+    for (uint32_t i = 0; status == VKB_OK && i < saved_count; i++)
+        status = params_load(model, path, find_in_file, &file, &saved[i]);
+    hf_safetensors_close(&file);
+    return status;
+}
+
+// ---- Saving ----
+
+// A tensor on its way into a file. The writer sorts the hf_tensors; their name leads back here.
+typedef struct save_entry {
+    char name[128]; // first: hf_tensor.name points at it
+    gpu_view view;
+} save_entry;
+
+static void entries_list(const vkb_model *model, const bert_saved *saved, uint32_t saved_count,
+                         save_entry *entries, hf_tensor *tensors)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < saved_count; i++)
+        for (uint32_t k = 0; k < model->layout.tensor_count; k++, n++) {
+            const bert_tensor *t = &model->layout.tensors[k];
+            snprintf(entries[n].name, sizeof(entries[n].name), "%s%s", t->name, saved[i].suffix);
+            entries[n].view = bert_params_view(saved[i].params, t);
+            tensors[n] = (hf_tensor){.name = entries[n].name, .dtype = HF_F32};
+            if (t->rows)
+                tensors[n].shape[tensors[n].rank++] = t->rows;
+            tensors[n].shape[tensors[n].rank++] = t->cols;
+        }
+}
+
+vkb_status bert_params_save(const vkb_model *model, const char *path, const bert_saved *saved,
+                            uint32_t saved_count)
+{
+    vkb_status status = VKB_OK;
+    vkb_context *ctx = gpu_context(model->dev);
+    const uint32_t count = saved_count * model->layout.tensor_count;
+    hf_safetensors_writer *writer = NULL;
+    uint64_t largest = 0;
+    float *values = NULL;
+    save_entry *entries = calloc(count, sizeof(*entries));
+    hf_tensor *tensors = calloc(count, sizeof(*tensors));
+    for (uint32_t i = 0; i < model->layout.tensor_count; i++)
+        if (model->layout.tensors[i].bytes > largest)
+            largest = model->layout.tensors[i].bytes;
+    values = malloc(largest);
+    if (!entries || !tensors || !values)
+        BASE_TRY(vkb_fail_memory(ctx, largest, path));
+
+    entries_list(model, saved, saved_count, entries, tensors);
+    BASE_TRY(hf_safetensors_create(ctx, path, tensors, count, NULL, 0, &writer));
+    for (uint32_t i = 0; i < count; i++) {
+        const save_entry *entry = (const save_entry *)tensors[i].name;
+        BASE_TRY(gpu_download(model->dev, entry->view, values));
+        BASE_TRY(hf_safetensors_write(writer, values, entry->view.bytes));
+    }
+    status = hf_safetensors_commit(&writer);
+cleanup:
+    hf_safetensors_abandon(&writer);
+    free(values);
+    free(tensors);
+    free(entries);
+    return status;
+}

@@ -1,0 +1,91 @@
+// The forward pass: BERT's formulas in their order. Shapes are beside each line; N tokens,
+// H hidden_size, I intermediate_size, R predictions, V vocab_size.
+#include "bert/passes.h"
+
+// y [rows][out] = x [rows][in] W^T + b, W [out][in]
+static void linear(gpu_stream *s, gpu_view x, gpu_view weight, gpu_view bias, uint32_t rows,
+                   uint32_t in, uint32_t out, gpu_view y)
+{
+    op_matmul(s, .layout = OP_NT, .a = x, .b = weight, .bias = bias, .c = y, .m = rows, .n = out,
+              .k = in);
+}
+
+static void embeddings(gpu_stream *s, const bert_run *run)
+{
+    const bert_params *w = run->weights;
+    const bert_acts *a = run->acts;
+    const uint32_t N = a->shape.rows * a->shape.length, H = run->config->hidden_size;
+    const op_embedding embedding = bert_embedding(run);
+
+    op_embedding_fwd(s, &embedding, a->embed_sum); // [N][H]
+    op_layernorm_fwd(s, a->embed_sum, w->embed_gain, w->embed_bias, N, H,
+                     run->config->layer_norm_eps, a->embed_norm, a->embed_stat);
+    const op_dropout dropout = bert_hidden_dropout(run, BERT_EMBED_SITE);
+    if (dropout.p > 0)
+        op_dropout_apply(s, dropout, a->embed_norm, N * H, a->embed_out);
+}
+
+static void layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
+{
+    const vkb_config *c = run->config;
+    const bert_layer_params *w = &run->weights->layers[layer];
+    const bert_layer_acts *a = &run->acts->layers[layer];
+    const gpu_view x = bert_layer_input(run, layer), work = run->acts->linear;
+    const uint32_t N = run->acts->shape.rows * run->acts->shape.length;
+    const uint32_t H = c->hidden_size, I = c->intermediate_size;
+    const float eps = c->layer_norm_eps;
+    const op_attention attention = bert_attention(run, layer);
+
+    linear(s, x, w->query, w->query_bias, N, H, H, a->q); // [N][H]
+    linear(s, x, w->key, w->key_bias, N, H, H, a->k);
+    linear(s, x, w->value, w->value_bias, N, H, H, a->v);
+    op_attention_fwd(s, &attention);                               // context [N][H]
+    linear(s, a->context, w->dense, w->dense_bias, N, H, H, work); // [N][H]
+    op_dropout_add(s, bert_hidden_dropout(run, BERT_DENSE_SITE(layer)), work, x, N * H, a->sum1);
+    op_layernorm_fwd(s, a->sum1, w->norm1_gain, w->norm1_bias, N, H, eps, a->norm1, a->stat1);
+
+    linear(s, a->norm1, w->up, w->up_bias, N, H, I, a->up); // [N][I]
+    op_gelu_fwd(s, a->up, N * I, c->hidden_act, a->gelu);
+    linear(s, a->gelu, w->down, w->down_bias, N, I, H, work); // [N][H]
+    op_dropout_add(s, bert_hidden_dropout(run, BERT_DOWN_SITE(layer)), work, a->norm1, N * H,
+                   a->sum2);
+    op_layernorm_fwd(s, a->sum2, w->norm2_gain, w->norm2_bias, N, H, eps, a->out, a->stat2);
+}
+
+void bert_forward(gpu_stream *s, const bert_run *run)
+{
+    gpu_label(s, "embeddings");
+    embeddings(s, run);
+    for (uint32_t layer = 0; layer < run->config->num_hidden_layers; layer++) {
+        gpu_label(s, "layer forward");
+        layer_forward(s, run, layer);
+    }
+    gpu_label(s, "");
+}
+
+void bert_head_forward(gpu_stream *s, const bert_run *run)
+{
+    const vkb_config *c = run->config;
+    const bert_params *w = run->weights;
+    const bert_acts *a = run->acts;
+    const uint32_t R = a->shape.predictions, H = c->hidden_size, V = c->vocab_size;
+    const gpu_view hidden = bert_layer_input(run, c->num_hidden_layers);
+
+    gpu_label(s, "head forward");
+    op_gather(s, a->index, hidden, R, H, a->picked);                              // [R][H]
+    linear(s, a->picked, w->transform, w->transform_bias, R, H, H, a->transform); // [R][H]
+    op_gelu_fwd(s, a->transform, R * H, c->hidden_act, a->transform_gelu);
+    op_layernorm_fwd(s, a->transform_gelu, w->transform_norm_gain, w->transform_norm_bias, R, H,
+                     c->layer_norm_eps, a->transform_norm, a->transform_stat);
+    linear(s, a->transform_norm, w->word, w->output_bias, R, H, V, a->logits); // [R][V], tied
+    gpu_label(s, "");
+}
+
+void bert_loss(gpu_stream *s, const bert_run *run, bool gradient)
+{
+    const bert_acts *a = run->acts;
+    gpu_label(s, "loss");
+    op_cross_entropy(s, a->logits, a->labels, a->shape.predictions, run->config->vocab_size,
+                     gradient, a->row_stats, run->step_out);
+    gpu_label(s, "");
+}

@@ -1,0 +1,89 @@
+// Initial weights: transformers' BertPreTrainedModel._init_weights, drawn by Philox so that a seed
+// gives the same model everywhere. Normal values by Box and Muller (1958).
+#include "base/philox.h"
+#include "bert/bert.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// out[i] ~ N(0, deviation), of the draws that belong to `stream_id`.
+static void normal_fill(float *out, uint64_t count, double deviation, uint64_t seed,
+                        uint32_t stream_id)
+{
+    for (uint64_t i = 0; i < count; i += 4) {
+        uint64_t block = i / 4;
+        philox4 r = philox(
+            seed, (philox4){{(uint32_t)block, (uint32_t)(block >> 32), stream_id, PHILOX_INIT}});
+        for (int pair = 0; pair < 2; pair++) {
+            double u = 1.0 - philox_uniform(r.v[2 * pair]); // in (0, 1]
+            double angle = 6.283185307179586 * philox_uniform(r.v[2 * pair + 1]);
+            double radius = deviation * sqrt(-2.0 * log(u));
+            uint64_t at = i + 2 * (uint64_t)pair;
+            if (at < count)
+                out[at] = (float)(radius * cos(angle));
+            if (at + 1 < count)
+                out[at + 1] = (float)(radius * sin(angle));
+        }
+    }
+}
+
+// Vaswani et al. 2017, section 3.5, scaled to the standard deviation that a normal start has.
+static void sinusoids_fill(float *out, uint32_t positions, uint32_t hidden, double deviation)
+{
+    for (uint32_t p = 0; p < positions; p++)
+        for (uint32_t i = 0; i < hidden; i++) {
+            double angle = p / pow(10000.0, (double)(i - i % 2) / hidden);
+            out[(size_t)p * hidden + i] =
+                (float)(deviation * sqrt(2.0) * (i % 2 ? cos(angle) : sin(angle)));
+        }
+}
+
+// What tensor `index` starts as.
+static void tensor_fill(const vkb_model *model, const vkb_init_params *params, uint32_t index,
+                        float *out)
+{
+    const bert_tensor *t = &model->layout.tensors[index];
+    const vkb_config *c = &model->config;
+    const uint64_t count = t->bytes / 4;
+    uint32_t stream_id = index;
+    switch (t->init) {
+    case BERT_ZERO:
+    case BERT_ONE:
+        for (uint64_t i = 0; i < count; i++)
+            out[i] = t->init == BERT_ONE;
+        return;
+    case BERT_POSITION:
+        if (params->sinusoidal_positions) {
+            sinusoids_fill(out, t->rows, t->cols, c->initializer_range);
+            return;
+        }
+        break;
+    case BERT_KEY:
+        if (params->key_from_query)
+            stream_id = index - 1; // the query stands before the key in params.def
+        break;
+    case BERT_NORMAL:
+    case BERT_WORD:
+        break;
+    }
+    normal_fill(out, count, c->initializer_range, params->seed, stream_id);
+    if (t->init == BERT_WORD && c->pad_token_id < t->rows)
+        memset(out + (size_t)c->pad_token_id * t->cols, 0, t->cols * sizeof(float));
+}
+
+vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params)
+{
+    for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
+        const bert_tensor *t = &model->layout.tensors[i];
+        float *values = malloc(t->bytes);
+        if (!values)
+            return vkb_fail_memory(gpu_context(model->dev), t->bytes, t->name);
+        tensor_fill(model, params, i, values);
+        vkb_status status = gpu_upload(model->dev, bert_params_view(&model->weights, t), values);
+        free(values);
+        if (status != VKB_OK)
+            return status;
+    }
+    return VKB_OK;
+}

@@ -1,0 +1,149 @@
+// Where each parameter lies: the walk over params.def, with the model's sizes put in.
+//
+// Tensors are put one behind the other into slabs, a slab being one buffer no larger than the device
+// can bind. Those with weight decay and those without never share a slab, so that AdamW is one run a
+// slab.
+#include "bert/bert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+// What params.def says of a tensor, and which layer it is in.
+static void tensor_set(bert_tensor *t, const char *name, uint32_t layer, uint32_t rows,
+                       uint32_t cols, bert_decay decay, bert_init init)
+{
+    snprintf(t->name, sizeof(t->name), name, layer);
+    t->rows = rows;
+    t->cols = cols;
+    t->decay = decay;
+    t->init = init;
+    t->bytes = 4ull * (rows ? rows : 1) * cols;
+}
+
+// Fills tensors in the order in which params.def is expanded; NULL only counts.
+static uint32_t tensors_list(const vkb_config *c, bert_tensor *tensors)
+{
+    const uint32_t V = c->vocab_size, P = c->max_position_embeddings, T = c->type_vocab_size;
+    const uint32_t H = c->hidden_size, I = c->intermediate_size;
+    uint32_t n = 0;
+#define ADD(layer, name, rows, cols, decay, init)                                                  \
+    do {                                                                                           \
+        if (tensors)                                                                               \
+            tensor_set(&tensors[n], name, layer, rows, cols, BERT_##decay, BERT_##init);           \
+        n++;                                                                                       \
+    } while (0);
+#define PARAM(field, name, rows, cols, decay, init) ADD(0, name, rows, cols, decay, init)
+#include "bert/params.def"
+    for (uint32_t layer = 0; layer < c->num_hidden_layers; layer++) {
+#define LAYER(field, name, rows, cols, decay, init) ADD(layer, name, rows, cols, decay, init)
+#include "bert/params.def"
+    }
+#undef ADD
+    return n;
+}
+
+static void slabs_assign(bert_layout *layout, uint64_t limit, uint64_t alignment)
+{
+    for (int decay = BERT_DECAY; decay <= BERT_PLAIN; decay++) {
+        bert_slab *slab = NULL;
+        for (uint32_t i = 0; i < layout->tensor_count; i++) {
+            bert_tensor *t = &layout->tensors[i];
+            if ((int)t->decay != decay)
+                continue;
+            uint64_t padded = (t->bytes + alignment - 1) / alignment * alignment;
+            if (!slab || slab->bytes + padded > limit) {
+                slab = &layout->slabs[layout->slab_count++];
+                *slab = (bert_slab){.decay = t->decay};
+            }
+            t->slab = (uint32_t)(slab - layout->slabs);
+            t->offset = slab->bytes;
+            slab->bytes += padded;
+            layout->elements += t->bytes / 4;
+        }
+    }
+}
+
+vkb_status bert_layout_create(vkb_context *ctx, const vkb_config *config, uint64_t slab_limit,
+                              uint64_t alignment, bert_layout *out)
+{
+    bert_layout layout = {.tensor_count = tensors_list(config, NULL)};
+    layout.tensors = calloc(layout.tensor_count, sizeof(*layout.tensors));
+    layout.slabs = calloc(layout.tensor_count, sizeof(*layout.slabs));
+    if (!layout.tensors || !layout.slabs) {
+        bert_layout_free(&layout);
+        return vkb_fail_memory(ctx, layout.tensor_count * sizeof(*layout.tensors), "the layout");
+    }
+    tensors_list(config, layout.tensors);
+    slab_limit -= slab_limit % alignment;
+    for (uint32_t i = 0; i < layout.tensor_count; i++) {
+        const bert_tensor *t = &layout.tensors[i];
+        if (t->bytes <= slab_limit)
+            continue;
+        vkb_status status = vkb_fail(
+            ctx, VKB_OUT_OF_MEMORY,
+            "%s takes %llu MiB, but this device binds at most %llu MiB at once: choose a smaller "
+            "vocabulary or another device",
+            t->name, (unsigned long long)(t->bytes >> 20), (unsigned long long)(slab_limit >> 20));
+        bert_layout_free(&layout);
+        return status;
+    }
+    slabs_assign(&layout, slab_limit, alignment);
+    *out = layout;
+    return VKB_OK;
+}
+
+void bert_layout_free(bert_layout *layout)
+{
+    free(layout->tensors);
+    free(layout->slabs);
+    *layout = (bert_layout){0};
+}
+
+gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor)
+{
+    return gpu_part(gpu_whole(params->slabs[tensor->slab]), tensor->offset, tensor->bytes);
+}
+
+// Points every field of params.def at its tensor, in the order of tensors_list.
+static void views_set(bert_params *p, const bert_layout *layout, uint32_t layers)
+{
+    const bert_tensor *t = layout->tensors;
+#define PARAM(field, name, rows, cols, decay, init) p->field = bert_params_view(p, t++);
+#include "bert/params.def"
+    for (uint32_t layer = 0; layer < layers; layer++) {
+#define LAYER(field, name, rows, cols, decay, init)                                                \
+    p->layers[layer].field = bert_params_view(p, t++);
+#include "bert/params.def"
+    }
+}
+
+vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
+                              const char *what, bert_params *out)
+{
+    vkb_status status = VKB_OK;
+    bert_params params = {.slab_count = layout->slab_count,
+                          .slabs = calloc(layout->slab_count, sizeof(*params.slabs)),
+                          .layers = calloc(layers, sizeof(*params.layers))};
+    if (!params.slabs || !params.layers)
+        BASE_TRY(vkb_fail_memory(gpu_context(dev), layers * sizeof(*params.layers), what));
+    for (uint32_t i = 0; i < layout->slab_count; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "%s %u", what, i);
+        BASE_TRY(gpu_buffer_create(dev, name, layout->slabs[i].bytes, GPU_LOCAL, &params.slabs[i]));
+    }
+    views_set(&params, layout, layers);
+    *out = params;
+    return VKB_OK;
+cleanup:
+    bert_params_free(&params);
+    return status;
+}
+
+void bert_params_free(bert_params *params)
+{
+    for (uint32_t i = 0; params->slabs && i < params->slab_count; i++)
+        gpu_buffer_destroy(&params->slabs[i]);
+    free(params->slabs);
+    free(params->layers);
+    *params = (bert_params){0};
+}

@@ -1,0 +1,102 @@
+// The model object: made from random weights or from a Hugging Face folder, saved into one.
+#include "base/file.h"
+#include "bert/bert.h"
+#include "hf/config.h"
+#include "hf/folder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// A model with its memory, weights not set.
+static vkb_status model_allocate(vkb_device *dev, const vkb_config *config, vkb_model **out)
+{
+    vkb_status status = VKB_OK;
+    const vkb_device_info *info = vkb_device_get_info(dev);
+    uint64_t limit = info->max_storage_range < info->max_allocation ? info->max_storage_range
+                                                                    : info->max_allocation;
+    vkb_model *model = calloc(1, sizeof(*model));
+    if (!model)
+        return vkb_fail_memory(gpu_context(dev), sizeof(*model), "the model");
+    model->dev = dev;
+    model->config = *config;
+    BASE_TRY(
+        bert_layout_create(gpu_context(dev), config, limit, gpu_alignment(dev), &model->layout));
+    BASE_TRY(bert_params_create(dev, &model->layout, config->num_hidden_layers, "weights",
+                                &model->weights));
+    *out = model;
+    return VKB_OK;
+cleanup:
+    vkb_model_destroy(&model);
+    return status;
+}
+
+vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
+                            const vkb_init_params *params, vkb_model **out)
+{
+    vkb_model *model = NULL;
+    vkb_status status = model_allocate(dev, config, &model);
+    if (status == VKB_OK)
+        status = bert_init_weights(model, params);
+    if (status == VKB_OK)
+        *out = model;
+    else
+        vkb_model_destroy(&model);
+    return status;
+}
+
+void vkb_model_destroy(vkb_model **model_)
+{
+    vkb_model *model = model_ ? *model_ : NULL;
+    if (!model)
+        return;
+    *model_ = NULL;
+    bert_passes_free(model);
+    bert_params_free(&model->weights);
+    bert_layout_free(&model->layout);
+    free(model);
+}
+
+const vkb_config *vkb_model_config(const vkb_model *model)
+{
+    return &model->config;
+}
+
+uint64_t vkb_model_parameters(const vkb_model *model)
+{
+    return model->layout.elements;
+}
+
+// ---- Folders ----
+
+vkb_status vkb_model_load(vkb_device *dev, const char *path, vkb_model **out)
+{
+    vkb_status status = VKB_OK;
+    vkb_folder *folder = NULL;
+    vkb_model *model = NULL;
+    BASE_TRY(vkb_folder_open(gpu_context(dev), path, &folder));
+    BASE_TRY(model_allocate(dev, vkb_folder_config(folder), &model));
+    BASE_TRY(bert_folder_load(model, folder));
+    *out = model;
+    model = NULL;
+cleanup:
+    vkb_model_destroy(&model);
+    vkb_folder_close(&folder);
+    return status;
+}
+
+vkb_status vkb_model_save(const vkb_model *model, const char *folder)
+{
+    vkb_status status = VKB_OK;
+    vkb_context *ctx = gpu_context(model->dev);
+    const bert_saved weights = {&model->weights, ""};
+    char *path = path_join(folder, "model.safetensors");
+    if (!path)
+        return vkb_fail_memory(ctx, strlen(folder), "a path");
+    BASE_TRY(gpu_wait_all(model->dev));
+    BASE_TRY(folder_create(ctx, folder));
+    BASE_TRY(bert_params_save(model, path, &weights, 1));
+    BASE_TRY(hf_config_write(ctx, folder, &model->config));
+cleanup:
+    free(path);
+    return status;
+}

@@ -1,0 +1,73 @@
+// What the forward and the backward pass agree on: which tensors an operation reads, and which site
+// a dropout has.
+#ifndef VKB_BERT_PASSES_H
+#define VKB_BERT_PASSES_H
+
+#include "bert/bert.h"
+
+// Dropout sites: unique in a step, the same in forward and backward.
+enum { BERT_EMBED_SITE = 0 };
+#define BERT_PROBS_SITE(layer) (1 + 3 * (layer))
+#define BERT_DENSE_SITE(layer) (2 + 3 * (layer))
+#define BERT_DOWN_SITE(layer) (3 + 3 * (layer))
+
+static inline op_dropout bert_hidden_dropout(const bert_run *run, uint32_t site)
+{
+    return (op_dropout){run->step, site, run->dropout ? run->config->hidden_dropout_prob : 0};
+}
+
+// Of layer 0 the embeddings, else the output of the layer before; of num_hidden_layers the last's.
+static inline gpu_view bert_layer_input(const bert_run *run, uint32_t layer)
+{
+    if (layer)
+        return run->acts->layers[layer - 1].out;
+    bool dropped = bert_hidden_dropout(run, BERT_EMBED_SITE).p > 0;
+    return dropped ? run->acts->embed_out : run->acts->embed_norm;
+}
+
+static inline op_embedding bert_embedding(const bert_run *run)
+{
+    const bert_acts *a = run->acts;
+    const bert_params *w = run->weights, *g = run->grads;
+    return (op_embedding){
+        .ids = a->ids,
+        .types = a->types,
+        .positions = a->positions,
+        .word = w->word,
+        .type = w->type,
+        .position = w->position,
+        .word_grad = g ? g->word : (gpu_view){0},
+        .type_grad = g ? g->type : (gpu_view){0},
+        .position_grad = g ? g->position : (gpu_view){0},
+        .tokens = a->shape.rows * a->shape.length,
+        .hidden = run->config->hidden_size,
+        .type_count = run->config->type_vocab_size,
+        .pad_id = run->config->pad_token_id,
+    };
+}
+
+static inline op_attention bert_attention(const bert_run *run, uint32_t layer)
+{
+    const bert_layer_acts *a = &run->acts->layers[layer];
+    const bert_acts *all = run->acts;
+    float p = run->dropout ? run->config->attention_probs_dropout_prob : 0;
+    return (op_attention){
+        .q = a->q,
+        .k = a->k,
+        .v = a->v,
+        .mask = all->attention_mask,
+        .probs = a->probs,
+        .context = a->context,
+        .dcontext = all->dcontext,
+        .dq = all->dq,
+        .dk = all->dk,
+        .dv = all->dv,
+        .rows = all->shape.rows,
+        .length = all->shape.length,
+        .heads = run->config->num_attention_heads,
+        .hidden = run->config->hidden_size,
+        .dropout = {run->step, BERT_PROBS_SITE(layer), p},
+    };
+}
+
+#endif
