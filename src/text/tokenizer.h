@@ -1,0 +1,33 @@
+// The tokenizer object, and encoding without an allocation per text.
+//
+//   text -> added tokens cut out -> normalise -> added tokens again -> words -> WordPiece
+#ifndef VKB_TEXT_TOKENIZER_H
+#define VKB_TEXT_TOKENIZER_H
+
+#include "base/context.h"
+#include "hf/tokenizer_files.h"
+#include "text/added.h"
+#include "text/normalise.h"
+#include "text/vocabulary.h"
+
+struct vkb_tokenizer {
+    vkb_context *ctx;
+    hf_tokenizer files; // what it was made from, so that saving loses nothing
+    text_vocabulary vocabulary;
+    text_normaliser normaliser;
+    text_added raw, normal; // added tokens for the text as it stands, and for the normalised one
+    vkb_special_ids special;
+};
+
+vkb_context *tokenizer_context(const vkb_tokenizer *tok);
+
+// Makes a tokenizer of the files' contents, which it owns from then on, also when this fails.
+// `name` is the file or folder that a failure's sentence names.
+vkb_status tokenizer_create(vkb_context *ctx, hf_tokenizer *files, const char *name,
+                            vkb_tokenizer **out);
+
+// Appends the tokens of text to out, without [CLS] and [SEP]. False: memory is exhausted.
+bool tokenizer_append(const vkb_tokenizer *tok, text_normal *scratch, const char *text,
+                      size_t bytes, uint32_t type, vkb_tokens *out);
+
+#endif

@@ -1,0 +1,29 @@
+// What BERT's tokenizer asks about one code point, and UTF-8 in and out.
+//
+// The questions are those of the fast (Rust) tokenizer. Its category tables are of Unicode 8 (2015),
+// ours are utf8proc's: marks, format characters and punctuation added to Unicode since are
+// classified here and unknown there, 501 characters in all.
+#ifndef VKB_TEXT_UNICODE_H
+#define VKB_TEXT_UNICODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UNICODE_REPLACEMENT 0xFFFDu
+
+// Reads the code point at text[*at] and moves *at behind it. A byte that is not UTF-8 reads as
+// U+FFFD; *invalid, when given, then counts it.
+uint32_t unicode_read(const char *text, size_t bytes, size_t *at, size_t *invalid);
+
+// Writes code as 1 to 4 bytes.
+size_t unicode_write(uint32_t code, char out[4]);
+
+bool unicode_is_white_space(uint32_t code); // the property White_Space
+bool unicode_is_control(uint32_t code);     // Cc, Cf, Co but not tab, LF, CR
+bool unicode_is_punctuation(uint32_t code); // P*, and ASCII's symbols too
+bool unicode_is_cjk(uint32_t code);         // ideographs that become a word each
+bool unicode_is_accent(uint32_t code);      // Mn
+bool unicode_is_word(uint32_t code);        // \w of a regular expression
+
+#endif
