@@ -97,7 +97,7 @@ struct rows_params {
 };
 
 struct mask_params {
-    uint tokens, length;                            // tokens = rows * length
+    uint tokens, row_length;                        // tokens = rows * row_length
     uint capacity;                                  // predictions at most
     uint vocab_size, mask_id;
     uint special0, special1, special2;              // never selected: [CLS] [SEP] [PAD]

@@ -1,0 +1,36 @@
+// One step of torch.optim.AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization"):
+//
+//     g = grads * grad_scale      m = beta1 m + (1 - beta1) g      v = beta2 v + (1 - beta2) g^2
+//     w = w (1 - lr decay) - lr (m / c1) / (sqrt(v) / sqrt(c2) + eps)
+//
+//   0  step      step_in     in: lr, c1, c2       3  grads  f32[count]  in, of the sum of losses
+//   1  step_out  step_out    in: grad_scale       4  m      f32[count]  in and out
+//   2  weights   f32[count]  in and out           5  v      f32[count]  in and out
+//   constants: 0, 1 four.glsl                     grid: op_flat_for
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "params.h"
+#include "four.glsl"
+
+layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
+layout(set = 0, binding = 1) readonly buffer result_buffer { step_out result; };
+FOUR_BUFFER(2, , weights);
+FOUR_BUFFER(3, readonly, grads);
+FOUR_BUFFER(4, , m);
+FOUR_BUFFER(5, , v);
+layout(push_constant) uniform push { adamw_params p; };
+
+void main()
+{
+    float rate = now.lr / now.bias_correction1, root2 = sqrt(now.bias_correction2);
+    FOUR_EACH(i, p.count) {
+        vec4 g = FOUR_LOAD(grads, i, p.count) * result.grad_scale;
+        vec4 first = p.beta1 * FOUR_LOAD(m, i, p.count) + (1 - p.beta1) * g;
+        vec4 second = p.beta2 * FOUR_LOAD(v, i, p.count) + (1 - p.beta2) * g * g;
+        vec4 w = FOUR_LOAD(weights, i, p.count) * (1 - now.lr * p.weight_decay);
+        w -= rate * first / (sqrt(second) / root2 + p.eps);
+        FOUR_STORE(m, i, p.count, first);
+        FOUR_STORE(v, i, p.count, second);
+        FOUR_STORE(weights, i, p.count, w);
+    }
+}

@@ -1,0 +1,66 @@
+// Softmax cross entropy of one row of logits and its gradient, softmax - onehot, in place.
+//
+//   0  labels  u32[capacity]        in; OP_NONE: the row does not count, all its results are 0
+//   1  logits  f32[capacity][cols]  in and out, rows ld apart; written with p.gradient only
+//   2  stats   f32[capacity][4]     out: loss, rank of the label, log of the sum, maximum
+//   constants: 0 local size, 1 reduce.glsl            grid: one workgroup a row
+//
+// One pass finds the maximum and the sum of exponentials (Milakov and Gimelshein 2018, "Online
+// normalizer calculation for softmax"), and the label's rank: how many logits are larger, or as large
+// with a lower id.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#include "params.h"
+#include "index.glsl"
+#include "reduce.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(set = 0, binding = 0) readonly buffer labels_buffer { uint labels[]; };
+layout(set = 0, binding = 1) buffer logits_buffer { float logits[]; };
+layout(set = 0, binding = 2) writeonly buffer stats_buffer { float stats[]; };
+layout(push_constant) uniform push { cross_entropy_params p; };
+
+void row_without_label(uint row)
+{
+    if (p.gradient != 0)
+        for (uint c = gl_LocalInvocationID.x; c < p.cols; c += gl_WorkGroupSize.x)
+            logits[row * p.ld + c] = 0;
+    for (uint i = gl_LocalInvocationID.x; i < 4; i += gl_WorkGroupSize.x)
+        stats[4 * row + i] = 0;
+}
+
+void main()
+{
+    uint row = group_index(), me = gl_LocalInvocationID.x;
+    if (row >= p.capacity)
+        return;
+    uint label = labels[row], first = row * p.ld;
+    if (label == OP_NONE) {
+        row_without_label(row);
+        return;
+    }
+
+    float truth = logits[first + label];
+    float largest = -3.4e38, sum = 0, rank = 0;
+    for (uint c = me; c < p.cols; c += gl_WorkGroupSize.x) {
+        float x = logits[first + c], above = x - largest, smaller = exp(-abs(above));
+        sum = above > 0 ? sum * smaller + 1 : sum + smaller;
+        largest = max(largest, x);
+        rank += float(x > truth || (x == truth && c < label));
+    }
+    float top = group_max(largest);
+    sum = group_add(sum * exp(largest - top));
+    rank = group_add(rank);
+
+    if (me == 0) {
+        stats[4 * row] = log(sum) + (top - truth);
+        stats[4 * row + 1] = rank;
+        stats[4 * row + 2] = log(sum);
+        stats[4 * row + 3] = top;
+    }
+    if (p.gradient != 0)
+        for (uint c = me; c < p.cols; c += gl_WorkGroupSize.x)
+            logits[first + c] = exp(logits[first + c] - top) / sum - float(c == label);
+}

@@ -1,0 +1,33 @@
+// y = residual + dropout(x), see dropout.comp.
+//
+//   0  step      step_in     in, unread without DROPS    constants: 0, 1 four.glsl
+//   1  x         f32[count]  in                                     2 DROPS: 0 adds x as it is
+//   2  residual  f32[count]  in                          grid: op_flat_for
+//   3  y         f32[count]  out, may be x or residual
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "params.h"
+#include "four.glsl"
+#include "philox.glsl"
+
+layout(constant_id = 2) const uint DROPS = 1;
+
+layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
+FOUR_BUFFER(1, readonly, x);
+FOUR_BUFFER(2, readonly, residual);
+FOUR_BUFFER(3, writeonly, y);
+layout(push_constant) uniform push { dropout_params p; };
+
+void main()
+{
+    FOUR_EACH(i, p.count) {
+        vec4 value = FOUR_LOAD(x, i, p.count);
+        if (DROPS != 0) {
+            uvec2 seed = uvec2(now.seed_low, now.seed_high);
+            bvec4 kept = philox_kept(seed, i, p.site, now.step, p.keep);
+            value = mix(vec4(0), value / p.keep, kept);
+        }
+        value += FOUR_LOAD(residual, i, p.count);
+        FOUR_STORE(y, i, p.count, value);
+    }
+}

@@ -1,0 +1,31 @@
+// y[t] = word[ids[t]] + type[types[t]] + position[positions[t]], in this order.
+//
+//   0  ids        u32[tokens]     in        4  type      f32[types][cols]      in
+//   1  types      u32[tokens]     in        5  position  f32[positions][cols]  in
+//   2  positions  u32[tokens]     in        6  y         f32[tokens][cols]     out
+//   3  word       f32[V][cols]    in
+//   constants: 0 local size                 grid: one workgroup a token
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "params.h"
+#include "index.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(set = 0, binding = 0) readonly buffer ids_buffer { uint ids[]; };
+layout(set = 0, binding = 1) readonly buffer types_buffer { uint types[]; };
+layout(set = 0, binding = 2) readonly buffer positions_buffer { uint positions[]; };
+layout(set = 0, binding = 3) readonly buffer word_buffer { float word[]; };
+layout(set = 0, binding = 4) readonly buffer type_buffer { float type[]; };
+layout(set = 0, binding = 5) readonly buffer position_buffer { float position[]; };
+layout(set = 0, binding = 6) writeonly buffer y_buffer { float y[]; };
+layout(push_constant) uniform push { embedding_params p; };
+
+void main()
+{
+    uint t = group_index();
+    if (t >= p.tokens)
+        return;
+    uint w = ids[t] * p.cols, k = types[t] * p.cols, q = positions[t] * p.cols;
+    for (uint c = gl_LocalInvocationID.x; c < p.cols; c += gl_WorkGroupSize.x)
+        y[t * p.cols + c] = word[w + c] + type[k + c] + position[q + c];
+}

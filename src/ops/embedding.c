@@ -1,0 +1,71 @@
+// The three embeddings added up, and their gradients.
+//
+// Backward: many tokens share a row of a table. Word and position rows are summed along lists of
+// equal keys, in the order of the tokens; the few types, whose lists would be as long as the batch,
+// as sums over columns.
+#include "ops/internal.h"
+
+enum { EMBEDDING_SCRATCH = 3 };
+
+static bool embedding_checks(gpu_stream *s, const char *op, const op_embedding *e)
+{
+    return op_has(s, op, "ids", e->ids, e->tokens) && op_has(s, op, "types", e->types, e->tokens) &&
+           op_has(s, op, "positions", e->positions, e->tokens);
+}
+
+void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y)
+{
+    static const char op[] = "embedding_fwd";
+    if (!embedding_checks(s, op, e) || !op_has(s, op, "word", e->word, e->hidden) ||
+        !op_has(s, op, "type", e->type, (uint64_t)e->type_count * e->hidden) ||
+        !op_has(s, op, "position", e->position, e->hidden) ||
+        !op_has(s, op, "y", y, (uint64_t)e->tokens * e->hidden))
+        return;
+    gpu_run(s, embedding_fwd,
+            .bind = {e->ids, e->types, e->positions, e->word, e->type, e->position, y},
+            .push = &(struct embedding_params){.tokens = e->tokens, .cols = e->hidden},
+            .spec = {op_group_for(s, e->hidden).size}, .spec_count = 1,
+            .groups = gpu_items(e->tokens));
+}
+
+// table[keys[t]] += dy[t]
+static void scatter_add(gpu_stream *s, const op_embedding *e, gpu_view keys, gpu_view dy,
+                        gpu_view table, bool use_skip, uint32_t skip)
+{
+    struct scatter_params push = {e->tokens, e->hidden, skip, use_skip};
+    gpu_view links = gpu_scratch(s, EMBEDDING_SCRATCH, 8ull * e->tokens);
+    uint32_t size = op_group_for(s, 64).size;
+    gpu_run(s, scatter_links, .bind = {keys, links}, .push = &push, .spec = {size}, .spec_count = 1,
+            .groups = gpu_items(op_div_up(e->tokens, size)));
+
+    // Where lists are long few workgroups have work: on a GPU several share the columns.
+    gpu_groups groups = gpu_items(e->tokens);
+    groups.z = op_is_software(s) ? 1 : op_div_up(e->hidden, 4ull * size);
+    gpu_run(s, scatter_add, .bind = {keys, links, dy, table}, .push = &push, .spec = {size},
+            .spec_count = 1, .groups = groups);
+}
+
+// A row of the table need not start where a kernel may bind it, so the sums are taken beside it.
+static void add_type(gpu_stream *s, const op_embedding *e, gpu_view dy, uint32_t type)
+{
+    uint64_t bytes = 4ull * e->hidden;
+    gpu_view row = gpu_part(e->type_grad, type * bytes, bytes);
+    gpu_view sums = gpu_scratch(s, EMBEDDING_SCRATCH, bytes);
+    gpu_copy(s, row, sums);
+    op_sum_columns_where(s, dy, e->tokens, e->hidden, e->types, type, true, sums);
+    gpu_copy(s, sums, row);
+}
+
+void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy)
+{
+    static const char op[] = "embedding_bwd";
+    if (!embedding_checks(s, op, e) || !op_has(s, op, "word_grad", e->word_grad, e->hidden) ||
+        !op_has(s, op, "type_grad", e->type_grad, (uint64_t)e->type_count * e->hidden) ||
+        !op_has(s, op, "position_grad", e->position_grad, e->hidden) ||
+        !op_has(s, op, "dy", dy, (uint64_t)e->tokens * e->hidden))
+        return;
+    scatter_add(s, e, e->ids, dy, e->word_grad, true, e->pad_id);
+    scatter_add(s, e, e->positions, dy, e->position_grad, false, 0);
+    for (uint32_t type = 0; type < e->type_count; type++)
+        add_type(s, e, dy, type);
+}
