@@ -1,5 +1,5 @@
 // Trials of ops: see harness.h. The buffer is an array of words: band, tensor, band, tensor, band.
-#include "ops/harness.h"
+#include "harness.h"
 
 #include "base/philox.h"
 
