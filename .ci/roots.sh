@@ -1,5 +1,6 @@
-# Fresh Debian systems in a folder, to prove what the README promises on a machine that has nothing; sourced by .ci/run.
-# Needs root and debootstrap. $cache holds what is slow to fetch; without it everything is fetched again.
+# Fresh Debian systems in a folder, to prove what the README promises on a machine that has
+# nothing; sourced by .ci/run. Needs root and debootstrap. $cache holds what is slow to fetch;
+# without it everything is fetched again.
 
 debian_mirror() {   # the mirror that this machine's apt uses, or nothing: debootstrap then takes its own
     local id codename
@@ -27,8 +28,8 @@ root_make() {   # SUITE FOLDER
     git -c safe.directory="$top" clone -q "file://$top" "$2/root/vkbert"
 }
 
-# Runs a command line there, as root, in the project's folder. The mounts live in a namespace of their own and go with it, as
-# does every process that the command leaves behind.
+# Runs a command line there, as root, in the project's folder. The mounts live in a namespace of
+# their own and go with it, as does every process that the command leaves behind.
 root_run() {    # SUITE FOLDER COMMAND-LINE
     unshare --mount --pid --fork --kill-child bash -c '
         set -e

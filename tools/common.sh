@@ -8,8 +8,8 @@ fail() {    # SENTENCE
     exit 1
 }
 
-# Runs a command and says in one line what it is and how long it took. What the command prints goes to a log, which is shown
-# when the command fails; the function then fails too.
+# Runs a command and says in one line what it is and how long it took. What the command prints
+# goes to a log, which is shown when the command fails; the function then fails too.
 stage() {   # WHAT COMMAND...
     local what=$1 from=$SECONDS log
     log=$(mktemp "$logs/stage.XXXXXX")

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Fetches extra software drivers to test against, without installing them: unpacked under DIR, each with an ICD file that
-# VK_DRIVER_FILES can name.
+# Fetches extra software drivers to test against, without installing them: unpacked under DIR,
+# each with an ICD file that VK_DRIVER_FILES can name.
 #
 #   tools/drivers.sh DIR NAME...
 #
 #   swiftshader      Google's CPU driver, as Debian's chromium-common carries it: subgroups of 4, no 16-bit types
 #   mesa-backports   Mesa from the distribution's backports: a newer llvmpipe than the system's
 #
-# What is already there and still loads is kept. Works as any user, on Debian and systems like it; the machine's package
-# configuration is read (its mirror, its keys), never changed: apt runs on a configuration of its own in a temporary folder.
+# What is already there and still loads is kept. Works as any user, on Debian and systems like it;
+# the machine's package configuration is read (its mirror, its keys), never changed: apt runs on a
+# configuration of its own in a temporary folder.
 set -euo pipefail
 
 . "$(dirname "$0")/common.sh"
@@ -29,7 +30,8 @@ quietly() {     # runs a command and shows what it said only when it fails
     "$@" > "$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; return 1; }
 }
 
-# apt on the temporary configuration: the machine's own suites and, beside them, its mirror's backports.
+# apt on the temporary configuration: the machine's own suites and, beside them, its mirror's
+# backports.
 private_apt() {
     apt-get -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts="$work/none" \
             -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o Dir::Etc::PreferencesParts="$work/none" \
@@ -90,7 +92,8 @@ patchelf_program() {    # the installed one, or one unpacked beside
 
 mesa_backports() {
     local to=$1 tree=$work/mesa deb driver library patchelf
-    # --reinstall: the driver itself even where this version is installed; what it needs comes as apt sees fit
+    # --reinstall: the driver itself even where this version is installed; what it needs comes
+    # as apt sees fit
     quietly private_apt -y -d --no-install-recommends --reinstall -t "$codename-backports" install mesa-vulkan-drivers ||
         fail "mesa-vulkan-drivers could not be downloaded from $codename-backports"
     mkdir -p "$tree"
@@ -103,7 +106,8 @@ mesa_backports() {
     driver=$(find "$tree" -name libvulkan_lvp.so)
     [ -n "$driver" ] || fail "mesa-vulkan-drivers of $codename-backports carries no libvulkan_lvp.so"
 
-    # Only the libraries that llvmpipe reaches, side by side, each told to look beside itself: no LD_LIBRARY_PATH needed.
+    # Only the libraries that llvmpipe reaches, side by side, each told to look beside itself:
+    # no LD_LIBRARY_PATH needed.
     patchelf=$(patchelf_program)
     { echo "$driver"
       LD_LIBRARY_PATH="$tree/usr/lib/$triplet" ldd "$driver" | awk -v tree="$tree/" 'index($3, tree) == 1 { print $3 }'

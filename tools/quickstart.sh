@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From a bare system to a BERT that has read a book: installs what is missing, builds, shows the device, trains a small model
-# on English text, says how much it learnt, and fills masks in sentences that it has never seen.
+# From a bare system to a BERT that has read a book: installs what is missing, builds, shows the
+# device, trains a small model on English text, says how much it learnt, and fills masks in
+# sentences that it has never seen.
 #
 #   tools/quickstart.sh                     the King James Bible, in under five minutes on two CPU cores
 #   tools/quickstart.sh TEXT...             your own text files
@@ -10,8 +11,8 @@
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
-# Every flag of the run that is not a path. The small recipe makes a small model learn within minutes; --max_seconds fits the
-# number of steps to the time.
+# Every flag of the run that is not a path. The small recipe makes a small model learn within
+# minutes; --max_seconds fits the number of steps to the time.
 train_flags=(--recipe small --do_train --do_eval)
 fill_flags=(--top-k 5)
 after_training=40       # seconds kept for what surrounds the steps: vocabulary, two evaluations, saving, filling masks

@@ -5,8 +5,9 @@
 #   tools/setup.sh --tests    and what tools/test.sh needs
 #   tools/setup.sh --text     and the quick start's default text
 #
-# On Debian, Ubuntu and systems made from them it installs, as root or through sudo. On Fedora, Arch and macOS it says what
-# to type and exits with 1 when something is missing. Why each package is needed stands in README.md.
+# On Debian, Ubuntu and systems made from them it installs, as root or through sudo. On Fedora,
+# Arch and macOS it says what to type and exits with 1 when something is missing. Why each package
+# is needed stands in README.md.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 

@@ -5,10 +5,11 @@
 #   tools/test.sh --quick       without sanitizers and validation layers
 #   tools/test.sh --no-setup    installs nothing
 #
-# The drivers: the system's software driver, each one that tools/drivers.sh has put into a folder of $VKBERT_DRIVERS
-# [~/.cache/vkbert/drivers], and the GPU where there is one. Each is tested alone. Sanitizers and validation layers take the
-# newest software driver. Host tests need no driver. Tests that need data say in their skip reason how to give it to them.
-# The logs stay in build/test-results. Exits with 1 after any failure.
+# The drivers: the system's software driver, each one that tools/drivers.sh has put into a folder
+# of $VKBERT_DRIVERS [~/.cache/vkbert/drivers], and the GPU where there is one. Each is tested
+# alone. Sanitizers and validation layers take the newest software driver. Host tests need no
+# driver. Tests that need data say in their skip reason how to give it to them. The logs stay in
+# build/test-results. Exits with 1 after any failure.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -26,12 +27,13 @@ extra=${VKBERT_DRIVERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vkbert/drivers}
 rows=() passed=0 failed=0 skipped=0
 
 add_row() {     # SUITE DRIVER PASSED FAILED SKIPPED SECONDS
-    rows+=("$(printf '%-20s %-36s %7d %7d %8d %8d' "$@")")
+    rows+=("$(printf '%-20s %-44s %7d %7d %8d %8d' "$@")")
     passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
     printf '%s\n' "${rows[${#rows[@]} - 1]}"
 }
 
-# Reads ctest's JUnit file: counts of passed, failed, skipped on the first line, then "failed: TEST" and "skipped: TEST: why".
+# Reads ctest's JUnit file: counts of passed, failed, skipped on the first line, then "failed:
+# TEST" and "skipped: TEST: why".
 read_junit() {  # FILE
     awk '
         function close_test() {
@@ -54,7 +56,8 @@ read_junit() {  # FILE
     ' "$1" | sed 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g; s/&apos;/'"'"'/g; s/&amp;/\&/g'
 }
 
-# Runs the tests of one build folder that the ctest arguments choose, in an environment, as one row of the table.
+# Runs the tests of one build folder that the ctest arguments choose, in an environment, as one
+# row of the table.
 suite() {       # SUITE DRIVER FOLDER "ENVIRONMENT..." CTEST-ARGUMENTS...
     local name=$1 driver=$2 folder=$3 environment=$4 from=$SECONDS on="" file p f s
     shift 4
@@ -82,7 +85,7 @@ driver_name() { # ICD FALLBACK: what the driver says of itself
     # shellcheck disable=SC2046
     said=$(env $(only "$1") "$top/build/vkbert" devices --json 2> /dev/null |
            sed -n 's/.*"driver": *"\([^"]*\)".*/\1/p' | head -n 1)
-    printf '%.36s' "${2}${said:+: $said}"
+    printf '%.44s' "${2}${said:+: $said}"
 }
 
 list_drivers() {    # software drivers, one a line: name for people, tab, ICD file
@@ -117,7 +120,7 @@ rm -rf "$results"
 mkdir -p "$results"
 : > "$results/notes"
 
-header=$(printf '%-20s %-36s %7s %7s %8s %8s' suite driver passed failed skipped seconds)
+header=$(printf '%-20s %-44s %7s %7s %8s %8s' suite driver passed failed skipped seconds)
 printf '\n%s\n' "$header"
 suite "host" "-" "$top/build" "" -LE device -j 2
 
@@ -142,7 +145,8 @@ if [ $thorough = yes ]; then
     asan=ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0
     suite "host, sanitizers" "-" "$top/build-sanitize" "$asan:detect_leaks=1" -LE device -j 2
     if [ ${#newest[@]} -gt 0 ]; then
-        # Without the leak check: drivers keep memory, and once unloaded no suppression can name them.
+        # Without the leak check: drivers keep memory, and once unloaded no suppression
+        # can name them.
         suite "device, sanitizers" "${newest[0]}" "$top/build-sanitize" "$asan:detect_leaks=0 $(only "${newest[1]}")" \
               -L device -j 1
         if has_validation_layer; then

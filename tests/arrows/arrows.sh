@@ -3,9 +3,10 @@
 #
 #   tests/arrows/arrows.sh SRC      prints FILE:LINE of each include against the arrows; exits with 1 when there is one
 #
-# An arrow of an arrow is allowed too. Headers outside the folders (<stdio.h>, "vkbert.h", "shaders/params.h", a library's) are
-# free, with two exceptions: the command line is made from the public API alone, so that beside its own headers it may include
-# "vkbert.h" only; and only gpu/ knows Vulkan.
+# An arrow of an arrow is allowed too. Headers outside the folders (<stdio.h>, "vkbert.h",
+# "shaders/params.h", a library's) are free, with two exceptions: the command line is made from
+# the public API alone, so that beside its own headers it may include "vkbert.h" only; and only
+# gpu/ knows Vulkan.
 set -euo pipefail
 src=${1:?usage: arrows.sh SRC}
 
