@@ -388,8 +388,9 @@ typedef struct vkb_plan_entry {
     const char *name;
     uint64_t bytes;
 } vkb_plan_entry;
-VKB_API vkb_status vkb_trainer_plan(const vkb_config *config, const vkb_train_params *params,
-                                    uint32_t max_seq_length, vkb_plan_entry **plan);
+VKB_API vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_config *config,
+                                    const vkb_train_params *params, uint32_t max_seq_length,
+                                    vkb_plan_entry **plan);
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,7 @@
 
 typedef struct train_schedule {
     vkb_schedule kind;
-    double learning_rate;   // the peak
+    double learning_rate; // the peak
     uint64_t warmup_steps;
     uint64_t max_steps;
 } train_schedule;

@@ -11,61 +11,64 @@
 
 #include "bert/bert.h"
 #include "text/dataset.h"
+#include "train/pace.h"
 #include "train/schedule.h"
 
 enum { TRAIN_SLOTS = 3 };
 
 // Rows on their way to the device.
 typedef struct train_slot {
-    gpu_buffer *rows;       // mapped: struct step_in, ids, attention_mask, examples
+    gpu_buffer *rows; // mapped: struct step_in, ids, attention_mask, examples
     gpu_stream *copy_in;
-    uint64_t ticket;        // the submission that reads it
+    uint64_t ticket; // the submission that reads it
 } train_slot;
 
 // A step's results on their way back.
 typedef struct train_result {
-    gpu_buffer *out;        // mapped: struct step_out
+    gpu_buffer *out; // mapped: struct step_out
     gpu_stream *copy_out;
-    uint64_t ticket;        // 0: free
-    vkb_metrics metrics;    // what the host knows of the step
+    uint64_t ticket;     // 0: free
+    uint64_t tokens;     // fed into the step, without padding
+    vkb_metrics metrics; // what the host knows of the step
 } train_result;
 
 // Where the run is; what a resumed run needs besides the parameters and the moments.
 typedef struct train_position {
-    uint64_t step;          // submitted optimiser steps
-    uint64_t draw;          // submitted micro-batches: the counter of dropout
+    uint64_t step; // submitted optimiser steps
+    uint64_t draw; // submitted micro-batches: the counter of dropout
     uint64_t epoch;
-    uint64_t row;           // rows used of this epoch
+    uint64_t row; // rows used of this epoch
     uint64_t max_steps;
-    double seconds;         // spent before a resume
+    double seconds; // spent before a resume
 } train_position;
 
 struct vkb_trainer {
     vkb_model *model;
     const vkb_dataset *data;
-    vkb_train_params params;    // defaults filled in
+    vkb_train_params params; // defaults filled in
     vkb_special_ids special;
     train_position at;
-    uint32_t *order;            // of this epoch's rows
+    uint32_t *order; // of this epoch's rows
     uint64_t steps_per_epoch;
 
     bert_params grads, exp_avg, exp_avg_sq;
     bert_acts acts;
     gpu_buffer *step, *step_out, *raw_ids, *examples;
-    gpu_stream *first, *more, *update;  // micro-batches: overwrite, or add to, the gradients
+    gpu_stream *first, *more, *update; // micro-batches: overwrite, or add to, the gradients
     train_slot slots[TRAIN_SLOTS];
     train_result results[TRAIN_SLOTS];
     uint64_t next_slot, next_result, oldest_result;
 
-    vkb_metrics last;           // of the newest finished step
-    double started, rate_time;  // clock of the first step; of the last tokens/s
-    uint64_t fitted_from;       // the step from which max_seconds measures
+    vkb_metrics last; // of the newest finished step
+    train_pace pace;
+    double started; // clock at the first step; 0 before it
 };
-
-double train_clock(void);       // seconds, monotonic
 
 // Parameters with their documented defaults in place of zeros; VKB_BAD_ARGUMENT for what cannot be.
 vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *params);
+// That the rows suit the model: ids within its vocabulary, length within its positions.
+vkb_status train_check_rows(const vkb_model *model, const vkb_tokenizer *tok,
+                            const vkb_dataset *data);
 bert_shape train_shape(const vkb_train_params *params, uint32_t length);
 
 // record.c: everything that is recorded once.

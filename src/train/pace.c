@@ -1,0 +1,43 @@
+#include "train/pace.h"
+
+#include <time.h>
+
+double train_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void pace_add(train_pace *p, double now, uint64_t step_tokens)
+{
+    const uint64_t before = p->count ? p->tokens[(p->count - 1) % PACE_STEPS] : 0;
+    p->time[p->count % PACE_STEPS] = now;
+    p->tokens[p->count % PACE_STEPS] = before + step_tokens;
+    p->count++;
+}
+
+// The oldest and newest steps that are remembered; false when there are not two.
+static int pace_ends(const train_pace *p, uint64_t *oldest, uint64_t *newest)
+{
+    *newest = p->count - 1;
+    *oldest = p->count > PACE_STEPS ? p->count - PACE_STEPS : 0;
+    return p->count >= 2 && p->time[*newest % PACE_STEPS] > p->time[*oldest % PACE_STEPS];
+}
+
+double pace_seconds_per_step(const train_pace *p)
+{
+    uint64_t a, b;
+    if (!pace_ends(p, &a, &b))
+        return 0;
+    return (p->time[b % PACE_STEPS] - p->time[a % PACE_STEPS]) / (double)(b - a);
+}
+
+double pace_tokens_per_second(const train_pace *p)
+{
+    uint64_t a, b;
+    if (!pace_ends(p, &a, &b))
+        return 0;
+    return (double)(p->tokens[b % PACE_STEPS] - p->tokens[a % PACE_STEPS]) /
+           (p->time[b % PACE_STEPS] - p->time[a % PACE_STEPS]);
+}

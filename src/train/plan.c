@@ -1,0 +1,91 @@
+// Parameters filled in and checked, and what a run will take on the device.
+#include "train/trainer.h"
+
+#include <stdlib.h>
+
+vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
+{
+#define DEFAULT(field, value) p->field = p->field != 0 ? p->field : (value)
+    DEFAULT(batch_size, 8);
+    DEFAULT(gradient_accumulation_steps, 1);
+    DEFAULT(learning_rate, 5e-5);
+    DEFAULT(adam_beta1, 0.9);
+    DEFAULT(adam_beta2, 0.999);
+    DEFAULT(adam_epsilon, 1e-8);
+    DEFAULT(max_grad_norm, 1.0);
+    DEFAULT(num_train_epochs, 3);
+    DEFAULT(mlm_probability, 0.15);
+#undef DEFAULT
+    const struct {
+        const char *name;
+        double value, least, most;
+    } checks[] = {
+        {"learning_rate", p->learning_rate, 0, 1e3},
+        {"weight_decay", p->weight_decay, 0, 1e3},
+        {"adam_beta1", p->adam_beta1, 0, 0.999999},
+        {"adam_beta2", p->adam_beta2, 0, 0.9999999},
+        {"adam_epsilon", p->adam_epsilon, 0, 1},
+        {"warmup_ratio", p->warmup_ratio, 0, 1},
+        {"num_train_epochs", p->num_train_epochs, 0, 1e9},
+        {"max_seconds", p->max_seconds, 0, 1e9},
+        {"mlm_probability", p->mlm_probability, 1e-6, 1},
+    };
+    for (size_t i = 0; i < BASE_COUNT(checks); i++)
+        if (!(checks[i].value >= checks[i].least && checks[i].value <= checks[i].most))
+            return vkb_fail(ctx, VKB_BAD_ARGUMENT, "%s is %g, expected %g to %g", checks[i].name,
+                            checks[i].value, checks[i].least, checks[i].most);
+    return VKB_OK;
+}
+
+bert_shape train_shape(const vkb_train_params *params, uint32_t length)
+{
+    const uint32_t tokens = params->batch_size * length;
+    return (bert_shape){
+        .rows = params->batch_size,
+        .length = length,
+        .predictions = op_mask_capacity(tokens, params->mlm_probability),
+        .training = true,
+    };
+}
+
+// ---- Plan ----
+
+enum { PLAN_ENTRIES = 64 };
+
+typedef struct plan_list {
+    vkb_plan_entry *entries;
+    size_t count;
+} plan_list;
+
+static void plan_add(void *user, const char *name, uint64_t bytes)
+{
+    plan_list *list = user;
+    if (list->count < PLAN_ENTRIES)
+        list->entries[list->count++] = (vkb_plan_entry){name, bytes};
+}
+
+vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_config *config,
+                            const vkb_train_params *params_, uint32_t max_seq_length,
+                            vkb_plan_entry **plan)
+{
+    vkb_train_params params = *params_;
+    bert_layout layout = {0};
+    vkb_status status = train_params_complete(ctx, &params);
+    if (status == VKB_OK)
+        status = bert_layout_create(ctx, config, UINT64_MAX / 2, 16, &layout);
+    if (status != VKB_OK)
+        return status;
+
+    plan_list list = {calloc(PLAN_ENTRIES + 1, sizeof(vkb_plan_entry)), 0};
+    if (!list.entries) {
+        bert_layout_free(&layout);
+        return vkb_fail_memory(ctx, PLAN_ENTRIES * sizeof(vkb_plan_entry), "the plan");
+    }
+    const char *copies[] = {"weights", "gradients", "exp_avg", "exp_avg_sq"};
+    for (size_t i = 0; i < BASE_COUNT(copies); i++)
+        plan_add(&list, copies[i], 4 * layout.elements);
+    bert_acts_plan(config, train_shape(&params, max_seq_length), plan_add, &list);
+    bert_layout_free(&layout);
+    *plan = list.entries;
+    return VKB_OK;
+}

@@ -1,0 +1,314 @@
+// One optimiser step: feed, micro-batches, update, metrics; the rings around them.
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+// With max_seconds the number of steps is fitted to the pace until this share of the time is used;
+// it is a guess until there is a pace.
+#define FITTING_SHARE 0.25
+enum { FITTING_GUESS = 1000 };
+
+// ---- Create and destroy ----
+
+vkb_status train_check_rows(const vkb_model *model, const vkb_tokenizer *tok,
+                            const vkb_dataset *data)
+{
+    vkb_context *ctx = gpu_context(model->dev);
+    const vkb_config *c = &model->config;
+    if (vkb_tokenizer_size(tok) > c->vocab_size)
+        return vkb_fail(ctx, VKB_BAD_FILE,
+                        "the tokenizer has %u ids, but the model's vocab_size is %u: use the "
+                        "tokenizer that belongs to the model",
+                        vkb_tokenizer_size(tok), c->vocab_size);
+    if (dataset_row_length(data) > c->max_position_embeddings)
+        return vkb_fail(ctx, VKB_BAD_ARGUMENT,
+                        "max_seq_length is %u, but the model has %u position embeddings",
+                        dataset_row_length(data), c->max_position_embeddings);
+    return VKB_OK;
+}
+
+static void trainer_count_steps(vkb_trainer *t)
+{
+    const uint64_t rows = vkb_dataset_rows(t->data);
+    const uint64_t micro = (rows + t->params.batch_size - 1) / t->params.batch_size;
+    const uint64_t k = t->params.gradient_accumulation_steps;
+    t->steps_per_epoch = (micro + k - 1) / k;
+    t->at.max_steps = t->params.max_steps;
+    if (t->params.max_seconds > 0)
+        t->at.max_steps = FITTING_GUESS;
+    else if (!t->at.max_steps)
+        t->at.max_steps = (uint64_t)ceil(t->params.num_train_epochs * (double)t->steps_per_epoch);
+}
+
+static vkb_status trainer_allocate(vkb_trainer *t)
+{
+    vkb_status status = VKB_OK;
+    vkb_device *dev = t->model->dev;
+    const vkb_config *c = &t->model->config;
+    const bert_layout *layout = &t->model->layout;
+    const bert_shape shape = train_shape(&t->params, dataset_row_length(t->data));
+    const uint64_t tokens = (uint64_t)shape.rows * shape.length;
+    const uint32_t layers = c->num_hidden_layers;
+    BASE_TRY(bert_params_create(dev, layout, layers, "gradients", &t->grads));
+    BASE_TRY(bert_params_create(dev, layout, layers, "exp_avg", &t->exp_avg));
+    BASE_TRY(bert_params_create(dev, layout, layers, "exp_avg_sq", &t->exp_avg_sq));
+    BASE_TRY(bert_acts_create(dev, c, shape, &t->acts));
+    BASE_TRY(gpu_buffer_create(dev, "step_in", sizeof(struct step_in), GPU_LOCAL, &t->step));
+    BASE_TRY(gpu_buffer_create(dev, "step_out", sizeof(struct step_out), GPU_LOCAL, &t->step_out));
+    BASE_TRY(gpu_buffer_create(dev, "raw ids", 4 * tokens, GPU_LOCAL, &t->raw_ids));
+    BASE_TRY(gpu_buffer_create(dev, "examples", 4ull * shape.rows, GPU_LOCAL, &t->examples));
+cleanup:
+    return status;
+}
+
+// Positions are 0 .. length-1 in each row, for good.
+static vkb_status positions_upload(vkb_trainer *t)
+{
+    const bert_shape shape = t->acts.shape;
+    const uint64_t tokens = (uint64_t)shape.rows * shape.length;
+    uint32_t *positions = malloc(tokens * sizeof(*positions));
+    if (!positions)
+        return vkb_fail_memory(gpu_context(t->model->dev), tokens * sizeof(*positions),
+                               "positions");
+    for (uint64_t i = 0; i < tokens; i++)
+        positions[i] = (uint32_t)(i % shape.length);
+    vkb_status status = gpu_upload(t->model->dev, t->acts.positions, positions);
+    free(positions);
+    return status;
+}
+
+vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, const vkb_dataset *data,
+                              const vkb_train_params *params, vkb_trainer **out)
+{
+    vkb_status status = VKB_OK;
+    vkb_context *ctx = gpu_context(model->dev);
+    vkb_trainer *t = calloc(1, sizeof(*t));
+    if (!t)
+        return vkb_fail_memory(ctx, sizeof(*t), "the trainer");
+    t->model = model;
+    t->data = data;
+    t->params = *params;
+    t->special = vkb_tokenizer_special(tok);
+    BASE_TRY(train_params_complete(ctx, &t->params));
+    BASE_TRY(train_check_rows(model, tok, data));
+    trainer_count_steps(t);
+    t->order = malloc(vkb_dataset_rows(data) * sizeof(*t->order));
+    if (!t->order)
+        BASE_TRY(vkb_fail_memory(ctx, vkb_dataset_rows(data) * sizeof(*t->order), "the order"));
+    BASE_TRY(trainer_allocate(t));
+    BASE_TRY(positions_upload(t));
+    BASE_TRY(train_record(t));
+    train_epoch_begin(t);
+    *out = t;
+    return VKB_OK;
+cleanup:
+    vkb_trainer_destroy(&t);
+    return status;
+}
+
+void vkb_trainer_destroy(vkb_trainer **trainer)
+{
+    vkb_trainer *t = trainer ? *trainer : NULL;
+    if (!t)
+        return;
+    *trainer = NULL;
+    gpu_wait_all(t->model->dev);
+    gpu_stream_destroy(&t->first);
+    gpu_stream_destroy(&t->more);
+    gpu_stream_destroy(&t->update);
+    for (uint32_t i = 0; i < TRAIN_SLOTS; i++) {
+        gpu_stream_destroy(&t->slots[i].copy_in);
+        gpu_stream_destroy(&t->results[i].copy_out);
+        gpu_buffer_destroy(&t->slots[i].rows);
+        gpu_buffer_destroy(&t->results[i].out);
+    }
+    gpu_buffer_destroy(&t->step);
+    gpu_buffer_destroy(&t->step_out);
+    gpu_buffer_destroy(&t->raw_ids);
+    gpu_buffer_destroy(&t->examples);
+    bert_acts_free(&t->acts);
+    bert_params_free(&t->grads);
+    bert_params_free(&t->exp_avg);
+    bert_params_free(&t->exp_avg_sq);
+    free(t->order);
+    free(t);
+}
+
+// ---- Feed ----
+
+void train_epoch_begin(vkb_trainer *t)
+{
+    dataset_shuffle((uint32_t)vkb_dataset_rows(t->data), t->params.seed, (uint32_t)t->at.epoch,
+                    t->order);
+}
+
+static struct step_in step_values(const vkb_trainer *t, double rate)
+{
+    const double n = (double)(t->at.step + 1);
+    return (struct step_in){
+        .seed_low = (uint32_t)t->params.seed,
+        .seed_high = (uint32_t)(t->params.seed >> 32),
+        .step = (uint32_t)t->at.draw,
+        .epoch = (uint32_t)t->at.epoch,
+        .lr = (float)rate,
+        .bias_correction1 = (float)(1.0 - pow(t->params.adam_beta1, n)),
+        .bias_correction2 = (float)(1.0 - pow(t->params.adam_beta2, n)),
+        .max_grad_norm = (float)t->params.max_grad_norm,
+    };
+}
+
+// Fills a slot with the next rows of the epoch; a short batch is filled up with padding, which is
+// never masked and therefore never counted.
+static void slot_fill(vkb_trainer *t, train_slot *slot, double rate, uint64_t *tokens)
+{
+    const train_slot_parts parts = train_slot_views(t, slot);
+    const uint32_t length = t->acts.shape.length;
+    uint32_t *ids = gpu_mapped(parts.ids), *mask = gpu_mapped(parts.attention_mask);
+    uint32_t *examples = gpu_mapped(parts.examples);
+    *(struct step_in *)gpu_mapped(parts.step) = step_values(t, rate);
+    for (uint32_t r = 0; r < t->acts.shape.rows; r++, ids += length, mask += length) {
+        const bool real = t->at.row < vkb_dataset_rows(t->data);
+        examples[r] = real ? t->order[t->at.row++] : 0;
+        uint32_t used = 0;
+        if (real)
+            used = dataset_row(t->data, examples[r], ids);
+        *tokens += used;
+        for (uint32_t i = used; i < length; i++)
+            ids[i] = t->special.pad;
+        for (uint32_t i = 0; i < length; i++)
+            mask[i] = i < used;
+    }
+}
+
+static vkb_status micro_submit(vkb_trainer *t, double rate, bool first, uint64_t *tokens)
+{
+    vkb_status status = VKB_OK;
+    vkb_device *dev = t->model->dev;
+    train_slot *slot = &t->slots[t->next_slot++ % TRAIN_SLOTS];
+    if (slot->ticket)
+        BASE_TRY(gpu_wait(dev, slot->ticket));
+    slot_fill(t, slot, rate, tokens);
+    gpu_stream *streams[] = {slot->copy_in, first ? t->first : t->more};
+    BASE_TRY(gpu_submit(dev, streams, BASE_COUNT(streams), &slot->ticket));
+    t->at.draw++;
+cleanup:
+    return status;
+}
+
+// ---- Metrics ----
+
+// With max_seconds: as many steps as fit, at the pace of the last ones.
+static void steps_fit(vkb_trainer *t, uint64_t finished, double used)
+{
+    const double step = pace_seconds_per_step(&t->pace), budget = t->params.max_seconds;
+    if (budget <= 0 || used > FITTING_SHARE * budget || step <= 0)
+        return;
+    t->at.max_steps = finished + (uint64_t)fmax(1.0, (budget - used) / step);
+}
+
+// The device has finished the step: its metrics become the trainer's last.
+static void result_take(vkb_trainer *t, train_result *result)
+{
+    const struct step_out *out = gpu_mapped(gpu_whole(result->out));
+    const double now = train_clock(), used = t->at.seconds + now - t->started;
+    vkb_metrics m = result->metrics;
+    result->ticket = 0;
+    pace_add(&t->pace, now, result->tokens);
+    steps_fit(t, m.step, used);
+
+    m.loss = out->predictions ? (double)out->loss_sum / out->predictions : 0;
+    m.grad_norm = out->grad_norm;
+    m.masked_tokens = out->predictions;
+    m.overflowed_tokens = out->overflow;
+    m.max_steps = t->at.max_steps;
+    m.seconds = used;
+    m.tokens_per_second = pace_tokens_per_second(&t->pace);
+    m.seconds_left = (double)(m.max_steps - m.step) * pace_seconds_per_step(&t->pace);
+    t->last = m;
+}
+
+// Takes the results that are there; with `wait`, at least the oldest.
+static vkb_status results_take(vkb_trainer *t, bool wait)
+{
+    vkb_device *dev = t->model->dev;
+    while (t->oldest_result < t->next_result) {
+        train_result *result = &t->results[t->oldest_result % TRAIN_SLOTS];
+        if (!gpu_done(dev, result->ticket)) {
+            if (!wait)
+                break;
+            vkb_status status = gpu_wait(dev, result->ticket);
+            if (status != VKB_OK)
+                return status;
+        }
+        wait = false;
+        result_take(t, result);
+        t->oldest_result++;
+    }
+    return VKB_OK;
+}
+
+// ---- Step ----
+
+static vkb_status update_submit(vkb_trainer *t, double rate, uint64_t tokens)
+{
+    train_result *result = &t->results[t->next_result++ % TRAIN_SLOTS];
+    gpu_stream *streams[] = {t->update, result->copy_out};
+    t->at.step++;
+    result->tokens = tokens;
+    result->metrics = (vkb_metrics){
+        .step = t->at.step,
+        .epoch = (double)t->at.epoch + (double)t->at.row / (double)vkb_dataset_rows(t->data),
+        .learning_rate = rate,
+    };
+    return gpu_submit(t->model->dev, streams, BASE_COUNT(streams), &result->ticket);
+}
+
+static train_schedule trainer_schedule(const vkb_trainer *t)
+{
+    const vkb_train_params *p = &t->params;
+    uint64_t warmup = p->warmup_steps;
+    if (!warmup)
+        warmup = (uint64_t)ceil(p->warmup_ratio * (double)t->at.max_steps);
+    return (train_schedule){p->schedule, p->learning_rate, warmup, t->at.max_steps};
+}
+
+vkb_status vkb_train_step(vkb_trainer *t, vkb_metrics *metrics, bool *done)
+{
+    vkb_status status = VKB_OK;
+    if (t->at.step < t->at.max_steps) {
+        if (t->started == 0)
+            t->started = train_clock();
+        if (t->at.row >= vkb_dataset_rows(t->data)) {
+            t->at.epoch++;
+            t->at.row = 0;
+            train_epoch_begin(t);
+        }
+        BASE_TRY(results_take(t, t->next_result - t->oldest_result == TRAIN_SLOTS));
+
+        const train_schedule schedule = trainer_schedule(t);
+        const double rate = train_rate(&schedule, t->at.step);
+        uint64_t tokens = 0;
+        for (uint32_t k = 0;
+             k < t->params.gradient_accumulation_steps && t->at.row < vkb_dataset_rows(t->data);
+             k++)
+            BASE_TRY(micro_submit(t, rate, k == 0, &tokens));
+        BASE_TRY(update_submit(t, rate, tokens));
+        BASE_TRY(results_take(t, false));
+    }
+    *done = t->at.step >= t->at.max_steps;
+cleanup:
+    if (metrics)
+        *metrics = t->last;
+    return status;
+}
+
+vkb_status vkb_trainer_finish(vkb_trainer *t, vkb_metrics *metrics)
+{
+    vkb_status status = VKB_OK;
+    while (status == VKB_OK && t->oldest_result < t->next_result)
+        status = results_take(t, true);
+    if (metrics)
+        *metrics = t->last;
+    return status;
+}
