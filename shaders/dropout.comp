@@ -19,13 +19,14 @@ layout(push_constant) uniform push { dropout_params p; };
 
 void main()
 {
+    uvec3 draw = uvec3(0); // read once, not each turn
+    if (DROPS != 0)
+        draw = uvec3(now.seed_low, now.seed_high, now.step);
     FOUR_EACH(i, p.count) {
         vec4 value = FOUR_LOAD(x, i, p.count);
-        if (DROPS != 0) {
-            uvec2 seed = uvec2(now.seed_low, now.seed_high);
-            bvec4 kept = philox_kept(seed, i, p.site, now.step, p.keep);
-            value = mix(vec4(0), value / p.keep, kept);
-        }
+        if (DROPS != 0)
+            value = mix(vec4(0), value / p.keep,
+                        philox_kept(draw.xy, i, p.site, draw.z, p.keep));
         FOUR_STORE(y, i, p.count, value);
     }
 }
