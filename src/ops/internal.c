@@ -46,3 +46,9 @@ op_flat op_flat_for(const gpu_stream *s, uint64_t count)
     f.groups = gpu_items(op_div_up(count, 4ull * f.size * f.turns));
     return f;
 }
+
+op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
+{
+    op_group g = op_group_for(s, op_div_up(cols, 4));
+    return (op_rows){g.size, g.one_subgroup, cols % 4 == 0, gpu_items(rows)};
+}

@@ -14,8 +14,8 @@ static inline uint32_t op_div_up(uint64_t count, uint64_t part)
 // Software drivers (llvmpipe, SwiftShader) want the reverse of what a GPU wants: shaders/README.md.
 bool op_is_software(const gpu_stream *s);
 
-// Fails the stream with "op: what has N bytes, M are needed" unless the view holds `elements` values
-// of 4 bytes. In the dry pass, where scratch is not there yet, nothing is checked.
+// Fails the stream with "op: what has N bytes, its shape needs M" unless the view holds `elements`
+// values of 4 bytes. In the dry pass, where scratch is not there yet, nothing is checked.
 bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements);
 
 // Fails the stream with "op: " and the sentence, unless ok.
@@ -23,15 +23,24 @@ bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence);
 
 // Kernels with one workgroup a row or chunk, whose invocations share `items`: on software drivers
 // the workgroup is one subgroup and needs no barrier, else a power of two up to 256. Specialisation
-// constants 0 and 1 of such kernels:
+// constants 0 and 1 of such kernels (shaders/reduce.glsl):
 //     .spec = {g.size, g.one_subgroup}, .spec_count = 2, .groups = gpu_items(rows)
 typedef struct op_group {
     uint32_t size, one_subgroup;
 } op_group;
 op_group op_group_for(const gpu_stream *s, uint32_t items);
 
+// Kernels of shaders/rows.glsl, over rows of `cols` floats: specialisation constants 0 to 2, and the
+// grid for `rows`.
+//     .spec = {r.size, r.shared_by, r.aligned}, .spec_count = 3, .groups = r.groups
+typedef struct op_rows {
+    uint32_t size, shared_by, aligned;
+    gpu_groups groups;
+} op_rows;
+op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols);
+
 // Pointwise kernels: an invocation works on `turns` vec4s, a workgroup's size apart (shaders/
-// index.glsl). Specialisation constants 0 and 1 of such kernels:
+// four.glsl). Specialisation constants 0 and 1 of such kernels:
 //     .spec = {f.size, f.turns}, .spec_count = 2, .groups = f.groups
 typedef struct op_flat {
     uint32_t size, turns;

@@ -1,0 +1,61 @@
+// Sums over rows, in two passes of fixed order: chunks of rows, then the chunks (shaders/columns.glsl).
+#include "ops/columns.h"
+
+columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
+{
+    bool software = op_is_software(s);
+    columns_plan plan = {.size = software ? 64 : 128, .aligned = cols % 4 == 0};
+    plan.blocks = op_div_up(cols, 4 * plan.size);
+    // Work for all cores: a software driver has few, a GPU thousands. But a chunk costs a partial sum,
+    // written and read again, so it has at least 16 rows.
+    uint32_t wanted = op_div_up(software ? 32 : 1024, plan.blocks);
+    plan.rows_per_chunk = op_div_up(rows, wanted);
+    if (plan.rows_per_chunk < 16)
+        plan.rows_per_chunk = 16;
+    plan.chunks = op_div_up(rows, plan.rows_per_chunk);
+    return plan;
+}
+
+void columns_finish(gpu_stream *s, const columns_plan *plan, gpu_view partial, uint32_t cols,
+                    bool accumulate, gpu_view sums)
+{
+    gpu_run(s, columns_finish, .bind = {partial, sums},
+            .push = &(struct columns_params){.cols = cols,
+                                             .chunks = plan->chunks,
+                                             .accumulate = accumulate},
+            .spec = {plan->size, 0, plan->aligned}, .spec_count = 3,
+            .groups = gpu_items(plan->blocks), .flops = (double)plan->chunks * cols);
+}
+
+static void sum_columns(gpu_stream *s, const char *op, gpu_view x, gpu_view keys,
+                        struct columns_params p, gpu_view sums)
+{
+    if (!op_has(s, op, "x", x, (uint64_t)p.rows * p.cols) || !op_has(s, op, "sums", sums, p.cols) ||
+        (p.use_keys && !op_has(s, op, "keys", keys, p.rows)))
+        return;
+    columns_plan plan = columns_plan_for(s, p.rows, p.cols);
+    gpu_view partial = gpu_scratch(s, 0, 4ull * plan.chunks * p.cols);
+    p.rows_per_chunk = plan.rows_per_chunk;
+    p.chunks = plan.chunks;
+    gpu_run(s, columns_partial, .bind = {x, keys, partial}, .push = &p,
+            .spec = {plan.size, 0, plan.aligned}, .spec_count = 3,
+            .groups = gpu_items((uint64_t)plan.blocks * plan.chunks),
+            .flops = (double)p.rows * p.cols);
+    columns_finish(s, &plan, partial, p.cols, p.accumulate, sums);
+}
+
+void op_sum_columns(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, bool accumulate,
+                    gpu_view sums)
+{
+    sum_columns(s, "op_sum_columns", x, (gpu_view){0},
+                (struct columns_params){.rows = rows, .cols = cols, .accumulate = accumulate},
+                sums);
+}
+
+void op_sum_columns_where(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, gpu_view keys,
+                          uint32_t select, bool accumulate, gpu_view sums)
+{
+    struct columns_params p = {
+        .rows = rows, .cols = cols, .accumulate = accumulate, .select = select, .use_keys = 1};
+    sum_columns(s, "op_sum_columns_where", x, keys, p, sums);
+}
