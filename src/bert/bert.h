@@ -31,6 +31,8 @@ typedef struct bert_tensor {
     uint64_t offset, bytes; // in its slab
 } bert_tensor;
 
+enum { BERT_MAX_SLABS = 64 };
+
 typedef struct bert_slab {
     uint64_t bytes;
     bert_decay decay; // of all its tensors
@@ -134,6 +136,15 @@ void bert_head_forward(gpu_stream *s, const bert_run *run);
 void bert_loss(gpu_stream *s, const bert_run *run, bool gradient);
 // From the logits' gradient to the gradient of every parameter, of the sum of losses.
 void bert_backward(gpu_stream *s, const bert_run *run);
+
+typedef struct bert_adamw {
+    float beta1, beta2, eps, weight_decay; // decay of the tensors that have it
+} bert_adamw;
+
+// Norm, clipping and AdamW over all parameters, from run->grads and struct step_in.
+void bert_update(gpu_stream *s, const bert_run *run, const bert_layout *layout,
+                 const bert_params *exp_avg, const bert_params *exp_avg_sq,
+                 const bert_adamw *adamw);
 
 // ---- Checkpoints ----
 

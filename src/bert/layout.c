@@ -88,6 +88,15 @@ vkb_status bert_layout_create(vkb_context *ctx, const vkb_config *config, uint64
         return status;
     }
     slabs_assign(&layout, slab_limit, alignment);
+    if (layout.slab_count > BERT_MAX_SLABS) {
+        vkb_status status =
+            vkb_fail(ctx, VKB_OUT_OF_MEMORY,
+                     "the parameters need %u buffers of at most %llu MiB on this "
+                     "device, %u are supported: choose a smaller model",
+                     layout.slab_count, (unsigned long long)(slab_limit >> 20), BERT_MAX_SLABS);
+        bert_layout_free(&layout);
+        return status;
+    }
     *out = layout;
     return VKB_OK;
 }

@@ -2,9 +2,6 @@
 // is made after this.
 #include "train/trainer.h"
 
-#include <stddef.h>
-#include <stdio.h>
-
 // ---- Slots: rows on their way to the device ----
 
 static uint64_t aligned(const vkb_trainer *t, uint64_t bytes)
@@ -77,9 +74,9 @@ void train_draw(gpu_stream *s, const bert_acts *acts, const vkb_config *config,
     gpu_label(s, "");
 }
 
-static void record_micro(gpu_stream *s, const vkb_trainer *t, bool accumulate)
+static bert_run trainer_run(const vkb_trainer *t, bool accumulate)
 {
-    const bert_run run = {
+    return (bert_run){
         .config = &t->model->config,
         .weights = &t->model->weights,
         .grads = &t->grads,
@@ -89,6 +86,11 @@ static void record_micro(gpu_stream *s, const vkb_trainer *t, bool accumulate)
         .dropout = true,
         .accumulate = accumulate,
     };
+}
+
+static void record_micro(gpu_stream *s, const vkb_trainer *t, bool accumulate)
+{
+    const bert_run run = trainer_run(t, accumulate);
     const train_masking masking = {t->params.mlm_probability, t->params.always_mask};
     train_draw(s, &t->acts, run.config, t->special, masking, run.step, run.step_out,
                gpu_whole(t->raw_ids), gpu_whole(t->examples));
@@ -115,39 +117,14 @@ static void record_more(gpu_stream *s, void *user)
 static void record_update(gpu_stream *s, void *user)
 {
     const vkb_trainer *t = user;
-    const bert_layout *layout = &t->model->layout;
-    const gpu_view step = gpu_whole(t->step), out = gpu_whole(t->step_out);
-    gpu_view grads[64];
-    if (layout->slab_count > BASE_COUNT(grads)) {
-        gpu_stream_fail(s, vkb_fail(gpu_context(t->model->dev), VKB_OUT_OF_MEMORY,
-                                    "the parameters need %u buffers on this device, at most %zu "
-                                    "are supported: choose a smaller model",
-                                    layout->slab_count, BASE_COUNT(grads)));
-        return;
-    }
-    for (uint32_t i = 0; i < layout->slab_count; i++)
-        grads[i] = gpu_whole(t->grads.slabs[i]);
-
-    gpu_label(s, "optimiser");
-    op_grad_norm(s, grads, layout->slab_count, step, out);
-    for (uint32_t i = 0; i < layout->slab_count; i++) {
-        const bool decay = layout->slabs[i].decay == BERT_DECAY;
-        const op_adamw adamw = {
-            .step = step,
-            .step_out = out,
-            .weights = gpu_whole(t->model->weights.slabs[i]),
-            .grads = grads[i],
-            .m = gpu_whole(t->exp_avg.slabs[i]),
-            .v = gpu_whole(t->exp_avg_sq.slabs[i]),
-            .count = layout->slabs[i].bytes / 4,
-            .beta1 = (float)t->params.adam_beta1,
-            .beta2 = (float)t->params.adam_beta2,
-            .eps = (float)t->params.adam_epsilon,
-            .weight_decay = decay ? (float)t->params.weight_decay : 0.0f,
-        };
-        op_adamw_step(s, &adamw);
-    }
-    gpu_label(s, "");
+    const bert_run run = trainer_run(t, false);
+    const bert_adamw adamw = {
+        .beta1 = (float)t->params.adam_beta1,
+        .beta2 = (float)t->params.adam_beta2,
+        .eps = (float)t->params.adam_epsilon,
+        .weight_decay = (float)t->params.weight_decay,
+    };
+    bert_update(s, &run, &t->model->layout, &t->exp_avg, &t->exp_avg_sq, &adamw);
 }
 
 typedef struct result_recording {

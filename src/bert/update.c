@@ -1,0 +1,30 @@
+// The optimiser's part of a step: gradient norm, clipping, AdamW, a run for each slab.
+#include "bert/bert.h"
+
+void bert_update(gpu_stream *s, const bert_run *run, const bert_layout *layout,
+                 const bert_params *exp_avg, const bert_params *exp_avg_sq, const bert_adamw *adamw)
+{
+    gpu_view grads[BERT_MAX_SLABS];
+    for (uint32_t i = 0; i < layout->slab_count; i++)
+        grads[i] = gpu_whole(run->grads->slabs[i]);
+
+    gpu_label(s, "optimiser");
+    op_grad_norm(s, grads, layout->slab_count, run->step, run->step_out);
+    for (uint32_t i = 0; i < layout->slab_count; i++) {
+        const op_adamw update = {
+            .step = run->step,
+            .step_out = run->step_out,
+            .weights = gpu_whole(run->weights->slabs[i]),
+            .grads = grads[i],
+            .m = gpu_whole(exp_avg->slabs[i]),
+            .v = gpu_whole(exp_avg_sq->slabs[i]),
+            .count = layout->slabs[i].bytes / 4,
+            .beta1 = adamw->beta1,
+            .beta2 = adamw->beta2,
+            .eps = adamw->eps,
+            .weight_decay = layout->slabs[i].decay == BERT_DECAY ? adamw->weight_decay : 0,
+        };
+        op_adamw_step(s, &update);
+    }
+    gpu_label(s, "");
+}
