@@ -14,7 +14,7 @@ set -euo pipefail
 # Every flag of the run that is not a path. The small recipe makes a small model learn within
 # minutes; --max_seconds fits the number of steps to the time.
 train_flags=(--recipe small --do_train --do_eval)
-fill_flags=(--top-k 5)
+fill_flags=(--quiet --top-k 5)
 after_training=40       # seconds kept for what surrounds the steps: vocabulary, two evaluations, saving, filling masks
 shortest_training=45    # a slow set-up does not shorten training below this
 book=https://www.gutenberg.org/cache/epub/10/pg10.txt   # the same book, public domain, where no package has it
