@@ -22,6 +22,7 @@ typedef struct reader {
         size_t count, capacity;
     } added;
     size_t piece_capacity;
+    hf_index vocab; // before the added tokens
 } reader;
 
 static vkb_status copy_string(reader *r, const char *text, char **out)
@@ -182,6 +183,19 @@ cleanup:
 
 // ---- Added tokens ----
 
+// Gives an added token its place among the pieces, unless the vocabulary has it there.
+static vkb_status place_added_token(reader *r, const char *path, const char *content, uint64_t id)
+{
+    uint32_t known;
+    if (hf_index_find(&r->vocab, content, &known) && known != id)
+        return vkb_fail(r->ctx, VKB_BAD_FILE,
+                        "%s: added token %s has id %llu, but %u in the vocabulary", path, content,
+                        (unsigned long long)id, known);
+    if (id < r->tok->piece_count && r->tok->pieces[id] && strcmp(r->tok->pieces[id], content) == 0)
+        return VKB_OK;
+    return add_piece(r, path, content, id);
+}
+
 // entry holds content and the switches; the same in tokenizer.json and tokenizer_config.json.
 static vkb_status read_added_token(reader *r, const char *path, const cJSON *entry, uint64_t id)
 {
@@ -198,9 +212,7 @@ static vkb_status read_added_token(reader *r, const char *path, const cJSON *ent
     BASE_TRY(hf_json_get_bool(r->ctx, path, entry, "rstrip", &added.rstrip));
     added.normalized = !added.special; // as tokenizers does when the file is silent
     BASE_TRY(hf_json_get_bool(r->ctx, path, entry, "normalized", &added.normalized));
-    if (id >= r->tok->piece_count || !r->tok->pieces[id] ||
-        strcmp(r->tok->pieces[id], content) != 0)
-        BASE_TRY(add_piece(r, path, content, id));
+    BASE_TRY(place_added_token(r, path, content, id));
     if (!array_reserve(&r->added, r->added.count + 1))
         return vkb_fail_memory(r->ctx, sizeof(added), "an added token");
     added.id = (uint32_t)id;
@@ -363,7 +375,6 @@ static int compare_added(const void *a, const void *b)
 static vkb_status check_tokens(reader *r)
 {
     hf_tokenizer *tok = r->tok;
-    const char *path = r->json ? r->json_path : r->vocab_path;
     hf_index index = {0};
     vkb_status status;
     BASE_TRY(hf_index_build(r->ctx, tok, &index));
@@ -371,9 +382,9 @@ static vkb_status check_tokens(reader *r)
         const hf_added_token *added = &r->added.at[i];
         uint32_t id = added->id;
         if (hf_index_find(&index, added->content, &id) && id != added->id) {
-            status = vkb_fail(r->ctx, VKB_BAD_FILE,
-                              "%s: added token %s has id %u, but %u in the vocabulary", path,
-                              added->content, added->id, id);
+            status =
+                vkb_fail(r->ctx, VKB_BAD_FILE, "%s: added token %s has two ids, %u and %u",
+                         r->json ? r->json_path : r->config_path, added->content, added->id, id);
             goto cleanup;
         }
     }
@@ -395,6 +406,7 @@ static vkb_status read_json_file(reader *r)
     if (!cJSON_IsString(version) || strcmp(version->valuestring, "1.0") != 0)
         return hf_json_unexpected(r->ctx, r->json_path, "version", version, "\"1.0\"");
     BASE_TRY(read_model(r));
+    BASE_TRY(hf_index_build(r->ctx, r->tok, &r->vocab));
     BASE_TRY(read_normalizer(r));
     BASE_TRY(check_type(r, "pre_tokenizer", "BertPreTokenizer"));
     BASE_TRY(read_added_tokens(r));
@@ -410,6 +422,7 @@ static vkb_status read_vocab_file(reader *r)
 {
     vkb_status status;
     BASE_TRY(read_vocab_lines(r));
+    BASE_TRY(hf_index_build(r->ctx, r->tok, &r->vocab));
     BASE_TRY(read_added_decoder(r));
     BASE_TRY(read_special_names(r));
     r->tok->lowercase = !has_capitals(r->tok);
@@ -465,6 +478,7 @@ vkb_status hf_tokenizer_read(vkb_context *ctx, const char *folder, hf_tokenizer 
     vkb_status status = r.json_path && r.vocab_path && r.config_path && r.map_path
                             ? read_folder(&r, folder)
                             : vkb_fail_memory(ctx, strlen(folder), "a path");
+    hf_index_free(&r.vocab);
     tok.added = r.added.at;
     tok.added_count = r.added.count;
     free(r.json_path);
