@@ -18,3 +18,13 @@ foreach(source ${SHADER_SOURCES})
   list(APPEND SPIRV_HEADERS ${header})
 endforeach()
 add_custom_target(spirv DEPENDS ${SPIRV_HEADERS})
+
+# kernels_spirv.h includes the SPIR-V of every kernel in kernels.def.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/shaders/kernels.def)
+file(STRINGS ${CMAKE_SOURCE_DIR}/shaders/kernels.def kernel_lines REGEX "^KERNEL\\(")
+set(includes "")
+foreach(line ${kernel_lines})
+  string(REGEX REPLACE "^KERNEL\\(([a-z0-9_]+),.*" "#include \"\\1.h\"\n" line "${line}")
+  string(APPEND includes "${line}")
+endforeach()
+file(CONFIGURE OUTPUT ${SPIRV_DIR}/kernels_spirv.h CONTENT "${includes}" @ONLY)

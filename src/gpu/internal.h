@@ -1,0 +1,262 @@
+// What the files of this folder share: the only header with Vulkan types.
+//
+//   loader.c      volk, instance functions        instance.c   layers, validation messages, names
+//   probe.c       what a device has               choose.c     which device to take
+//   device.c      opening and closing one         result.c     VkResult as a sentence
+//   memory.c      blocks of VkDeviceMemory        buffer.c     buffers and views
+//   transfer.c    upload, download                kernels.c    the table of SPIR-V
+//   pipeline.c    pipelines on demand             pipeline_cache.c  their cache on disk
+//   stream.c      recording, submissions          run.c        one kernel run: checks, commands
+//   hazard.c      barriers from access letters    submit.c     queue, tickets
+//   times.c       timestamps
+//
+// Device functions are called through dev->vk, volk's table; instance functions through
+// dev->instance->fn. Nothing here is global but the loader itself.
+#ifndef VKB_GPU_INTERNAL_H
+#define VKB_GPU_INTERNAL_H
+
+#include "gpu/gpu.h"
+
+#include <stdatomic.h>
+#include <volk.h>
+
+// ---- loader.c ----
+
+// Those we use; the last five are NULL without VK_EXT_debug_utils.
+#define GPU_INSTANCE_FUNCTIONS(X)                                                                  \
+    X(vkDestroyInstance)                                                                           \
+    X(vkEnumeratePhysicalDevices)                                                                  \
+    X(vkEnumerateDeviceExtensionProperties)                                                        \
+    X(vkGetPhysicalDeviceProperties)                                                               \
+    X(vkGetPhysicalDeviceProperties2)                                                              \
+    X(vkGetPhysicalDeviceFeatures2)                                                                \
+    X(vkGetPhysicalDeviceMemoryProperties2)                                                        \
+    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                    \
+    X(vkCreateDevice)                                                                              \
+    X(vkCreateDebugUtilsMessengerEXT)                                                              \
+    X(vkDestroyDebugUtilsMessengerEXT)                                                             \
+    X(vkSetDebugUtilsObjectNameEXT)                                                                \
+    X(vkCmdBeginDebugUtilsLabelEXT)                                                                \
+    X(vkCmdEndDebugUtilsLabelEXT)
+
+typedef struct gpu_instance_functions {
+#define X(name) PFN_##name name;
+    GPU_INSTANCE_FUNCTIONS(X)
+#undef X
+} gpu_instance_functions;
+
+typedef struct gpu_instance {
+    vkb_context *ctx;
+    VkInstance handle;
+    gpu_instance_functions fn;
+    bool debug_utils;
+    VkDebugUtilsMessengerEXT messenger; // with validation only
+    atomic_uint messages;               // what validation had to say
+} gpu_instance;
+
+vkb_status gpu_loader_open(vkb_context *ctx); // VKB_NO_DEVICE when there is none
+void gpu_loader_instance(gpu_instance *instance);
+void gpu_loader_device(VkDevice device, struct VolkDeviceTable *vk);
+PFN_vkVoidFunction gpu_loader_function(const gpu_instance *instance, const char *name);
+
+// ---- instance.c ----
+
+vkb_status gpu_instance_create(vkb_context *ctx, bool validate, gpu_instance **out);
+void gpu_instance_destroy(gpu_instance **instance);
+
+// A name for RenderDoc, Nsight and validation messages; does nothing without VK_EXT_debug_utils.
+void gpu_object_name(const vkb_device *dev, VkObjectType type, uint64_t handle, const char *name);
+
+// ---- probe.c ----
+
+// A device that the loader lists, and all that vkbert wants to know about it.
+typedef struct gpu_physical {
+    VkPhysicalDevice handle;
+    vkb_device_info info; // info.unusable says why the rest is not filled
+    VkPhysicalDeviceLimits limits;
+    uint32_t driver_version;
+    uint8_t cache_uuid[VK_UUID_SIZE];
+    uint32_t queue_family, timestamp_bits;
+    bool storage8, memory_budget, portability_subset;
+} gpu_physical;
+
+vkb_status gpu_probe_all(gpu_instance *instance, gpu_physical **list, size_t *count);
+
+// ---- choose.c ----
+
+// select as in vkb_device_params.
+vkb_status gpu_choose(vkb_context *ctx, const char *select, const gpu_physical *list, size_t count,
+                      const gpu_physical **chosen);
+
+// ---- memory.c ----
+
+typedef struct gpu_block gpu_block;
+
+typedef struct gpu_allocation {
+    gpu_block *block;
+    uint64_t offset, bytes;
+} gpu_allocation;
+
+typedef struct gpu_memory_state {
+    VkPhysicalDeviceMemoryProperties properties;
+    gpu_block *blocks;
+    uint64_t total;                     // bytes in all blocks
+    uint64_t limit;                     // on total; UINT64_MAX: none but the heaps'
+    uint64_t heap[VK_MAX_MEMORY_HEAPS]; // bytes in blocks of each heap
+} gpu_memory_state;
+
+void gpu_memory_open(vkb_device *dev);
+void gpu_memory_close(vkb_device *dev);
+// `name` is for the sentence of a refusal.
+vkb_status gpu_allocate(vkb_device *dev, const char *name, const VkMemoryRequirements *wanted,
+                        gpu_memory memory, gpu_allocation *out);
+void gpu_free(vkb_device *dev, gpu_allocation *allocation);
+VkDeviceMemory gpu_allocation_memory(const gpu_allocation *allocation);
+void *gpu_allocation_mapped(const gpu_allocation *allocation); // NULL: not visible to the host
+bool gpu_allocation_cached(const vkb_device *dev, const gpu_allocation *allocation);
+
+// ---- buffer.c ----
+
+struct gpu_buffer {
+    vkb_device *dev;
+    char *name;
+    uint64_t bytes;
+    gpu_memory memory;
+    VkBuffer handle;
+    gpu_allocation allocation;
+};
+
+// ---- kernels.c ----
+
+typedef struct gpu_kernel_entry {
+    const char *name, *access;
+    uint32_t bindings, push_bytes;
+    const uint32_t *code;
+    size_t code_bytes;
+} gpu_kernel_entry;
+
+const gpu_kernel_entry *gpu_kernel_get(gpu_kernel kernel);
+
+// ---- pipeline.c ----
+
+typedef struct gpu_pipeline {
+    struct gpu_pipeline *next;
+    uint32_t spec[GPU_MAX_SPEC], spec_count;
+    VkPipeline handle;
+} gpu_pipeline;
+
+typedef struct gpu_kernel_state {
+    VkDescriptorSetLayout set_layout;
+    VkPipelineLayout layout;
+    VkShaderModule module;
+    gpu_pipeline *pipelines;
+} gpu_kernel_state;
+
+vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *spec,
+                            uint32_t spec_count, VkPipeline *out);
+void gpu_pipelines_destroy(vkb_device *dev);
+
+// ---- pipeline_cache.c ----
+
+vkb_status gpu_pipeline_cache_open(vkb_device *dev, bool no_file);
+void gpu_pipeline_cache_close(vkb_device *dev); // writes the file
+
+// ---- device.c ----
+
+enum { GPU_STAGING_BYTES = 16 << 20 };
+
+struct vkb_device {
+    vkb_context *ctx;
+    gpu_instance *instance;
+    gpu_physical physical;
+    VkDevice handle;
+    struct VolkDeviceTable vk;
+    VkQueue queue;
+    VkSemaphore timeline; // its value is the ticket of the last finished submission
+    uint64_t ticket;      // of the last submission
+    bool lost;
+    gpu_counters counters;
+
+    gpu_memory_state memory;
+    gpu_buffer *staging[2]; // GPU_UPLOAD, GPU_READBACK; created when first needed
+    bool force_staging;     // for tests
+
+    gpu_kernel_state kernels[GPU_KERNEL_COUNT];
+    VkPipelineCache cache;
+    char *cache_path; // NULL: no file
+    bool cache_grew;
+};
+
+// ---- result.c ----
+
+// The sentence and status of a Vulkan call that failed: "NAME: doing WHAT failed: ...".
+vkb_status gpu_fail(vkb_device *dev, VkResult result, const char *format, ...) BASE_PRINTF(3, 4);
+const char *gpu_result_text(VkResult result);
+
+// ---- hazard.c ----
+
+// What was touched since the last barrier.
+typedef struct gpu_access {
+    const gpu_buffer *buffer;
+    uint64_t begin, end;
+    bool write;
+} gpu_access;
+
+typedef struct gpu_hazards {
+    gpu_access *at;
+    size_t count, capacity;
+} gpu_hazards;
+
+bool gpu_hazard_found(const gpu_hazards *since, const gpu_access *touched, size_t count);
+bool gpu_hazard_add(gpu_hazards *since, const gpu_access *touched, size_t count); // false: memory
+
+// ---- stream.c ----
+
+struct gpu_stream {
+    vkb_device *dev;
+    char *name;
+    bool timed, dry;
+    vkb_status status;
+    char *error; // the first failure's sentence
+
+    struct {
+        uint64_t bytes;
+        gpu_buffer *buffer;
+    } scratch[GPU_MAX_SCRATCH];
+    gpu_buffer dry_scratch; // what views of the dry pass point to
+
+    uint32_t run_count, binding_count; // learnt in the dry pass
+    uint32_t recorded;                 // runs so far in the real pass
+    VkDescriptorPool sets;
+    VkCommandPool pool;
+    struct {
+        VkCommandBuffer *at;
+        size_t count, capacity;
+    } commands;   // in order; the last one is open while recording
+    double flops; // of the open one
+    gpu_hazards since;
+
+    struct {
+        char **at;
+        size_t count, capacity;
+    } labels;
+    const char *label; // the open one, or ""
+
+    VkQueryPool queries; // two a run
+    gpu_time *times;     // [run_count], kernel, label and flops filled while recording
+    uint64_t ticket;     // of the last submission; 0: never
+};
+
+// The command buffer to record into, behind a barrier if `touched` needs one; NULL after a failure.
+// `flops` is what will be recorded: a long stream is split into several submissions.
+VkCommandBuffer gpu_stream_commands(gpu_stream *s, const gpu_access *touched, size_t count,
+                                    double flops);
+
+// ---- times.c ----
+
+vkb_status gpu_times_open(gpu_stream *s);
+void gpu_times_begin(gpu_stream *s, VkCommandBuffer commands, gpu_kernel kernel, double flops);
+void gpu_times_end(gpu_stream *s, VkCommandBuffer commands);
+void gpu_times_close(gpu_stream *s);
+
+#endif

@@ -1,0 +1,102 @@
+// The queue: submitting recorded streams, and waiting for tickets, which are the values of one
+// timeline semaphore.
+#include "gpu/internal.h"
+
+static vkb_status fail_if_lost(vkb_device *dev)
+{
+    return dev->lost ? gpu_fail(dev, VK_ERROR_DEVICE_LOST, "earlier") : VKB_OK;
+}
+
+// One vkQueueSubmit; signals `ticket` when it is not 0.
+static VkResult submit(vkb_device *dev, VkCommandBuffer commands, uint64_t ticket)
+{
+    VkTimelineSemaphoreSubmitInfo value = {
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+        .signalSemaphoreValueCount = 1,
+        .pSignalSemaphoreValues = &ticket,
+    };
+    VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .pNext = ticket ? &value : NULL,
+        .commandBufferCount = commands ? 1 : 0,
+        .pCommandBuffers = &commands,
+        .signalSemaphoreCount = ticket ? 1 : 0,
+        .pSignalSemaphores = &dev->timeline,
+    };
+    dev->counters.submissions++;
+    return dev->vk.vkQueueSubmit(dev->queue, 1, &info, VK_NULL_HANDLE);
+}
+
+vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count, uint64_t *ticket)
+{
+    vkb_status status = fail_if_lost(dev);
+    if (status != VKB_OK)
+        return status;
+    // Each command buffer is a submission of its own, so that none takes long; the last one signals,
+    // which in a queue also covers those before it.
+    VkResult result = VK_SUCCESS;
+    uint64_t next = dev->ticket + 1;
+    const char *name = "nothing";
+    for (size_t i = 0; i < count && result == VK_SUCCESS; i++) {
+        const gpu_stream *s = streams[i];
+        name = s->name;
+        for (size_t j = 0; j < s->commands.count && result == VK_SUCCESS; j++) {
+            bool last = i + 1 == count && j + 1 == s->commands.count;
+            result = submit(dev, s->commands.at[j], last ? next : 0);
+        }
+    }
+    if (count == 0)
+        result = submit(dev, NULL, next);
+    if (result != VK_SUCCESS)
+        return gpu_fail(dev, result, "submitting stream %s", name);
+    dev->ticket = next;
+    for (size_t i = 0; i < count; i++)
+        streams[i]->ticket = next;
+    if (ticket)
+        *ticket = next;
+    return VKB_OK;
+}
+
+vkb_status gpu_wait(vkb_device *dev, uint64_t ticket)
+{
+    vkb_status status = fail_if_lost(dev);
+    if (status != VKB_OK)
+        return status;
+    dev->counters.waits++;
+    VkResult result = dev->vk.vkWaitSemaphores(dev->handle,
+                                               &(VkSemaphoreWaitInfo){
+                                                   .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                                                   .semaphoreCount = 1,
+                                                   .pSemaphores = &dev->timeline,
+                                                   .pValues = &ticket,
+                                               },
+                                               UINT64_MAX);
+    if (result != VK_SUCCESS)
+        return gpu_fail(dev, result, "waiting for the device");
+    return VKB_OK;
+}
+
+vkb_status gpu_wait_all(vkb_device *dev)
+{
+    return gpu_wait(dev, dev->ticket);
+}
+
+bool gpu_done(vkb_device *dev, uint64_t ticket)
+{
+    uint64_t value = 0;
+    return dev->vk.vkGetSemaphoreCounterValue(dev->handle, dev->timeline, &value) == VK_SUCCESS &&
+           value >= ticket;
+}
+
+vkb_status gpu_run_once(vkb_device *dev, const char *name, gpu_record_fn record, void *user)
+{
+    gpu_stream *s = NULL;
+    uint64_t ticket = 0;
+    vkb_status status = gpu_record(dev, name, false, record, user, &s);
+    if (status == VKB_OK)
+        status = gpu_submit(dev, &s, 1, &ticket);
+    if (status == VKB_OK)
+        status = gpu_wait(dev, ticket);
+    gpu_stream_destroy(&s);
+    return status;
+}

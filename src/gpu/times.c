@@ -1,0 +1,81 @@
+// Timestamps: two around each run of a timed stream.
+#include "gpu/internal.h"
+
+#include <stdlib.h>
+
+vkb_status gpu_times_open(gpu_stream *s)
+{
+    vkb_device *dev = s->dev;
+    if (!dev->physical.timestamp_bits || s->run_count == 0)
+        return VKB_OK;
+    s->times = calloc(s->run_count, sizeof(*s->times));
+    if (!s->times)
+        return vkb_fail_memory(dev->ctx, s->run_count * sizeof(*s->times), "times");
+    VkResult result =
+        dev->vk.vkCreateQueryPool(dev->handle,
+                                  &(VkQueryPoolCreateInfo){
+                                      .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                      .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                      .queryCount = 2 * s->run_count,
+                                  },
+                                  NULL, &s->queries);
+    if (result != VK_SUCCESS)
+        return gpu_fail(dev, result, "preparing the times of stream %s", s->name);
+    return VKB_OK;
+}
+
+// `recorded` has just been counted up for this run.
+void gpu_times_begin(gpu_stream *s, VkCommandBuffer commands, gpu_kernel kernel, double flops)
+{
+    if (!s->queries)
+        return;
+    uint32_t run = s->recorded - 1;
+    s->times[run] = (gpu_time){.kernel = kernel, .label = s->label, .flops = flops};
+    s->dev->vk.vkCmdResetQueryPool(commands, s->queries, 2 * run, 2);
+    s->dev->vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, s->queries,
+                                   2 * run);
+}
+
+void gpu_times_end(gpu_stream *s, VkCommandBuffer commands)
+{
+    if (s->queries)
+        s->dev->vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, s->queries,
+                                       2 * s->recorded - 1);
+}
+
+void gpu_times_close(gpu_stream *s)
+{
+    s->dev->vk.vkDestroyQueryPool(s->dev->handle, s->queries, NULL);
+    free(s->times);
+}
+
+vkb_status gpu_times(gpu_stream *s, const gpu_time **times, size_t *count)
+{
+    vkb_device *dev = s->dev;
+    *count = 0;
+    *times = s->times;
+    if (!s->queries)
+        return VKB_OK;
+    if (!s->ticket)
+        return vkb_fail(dev->ctx, VKB_BAD_ARGUMENT, "stream %s was not submitted yet", s->name);
+    vkb_status status = gpu_wait(dev, s->ticket);
+    if (status != VKB_OK)
+        return status;
+    size_t bytes = 2 * s->run_count * sizeof(uint64_t);
+    uint64_t *ticks = malloc(bytes);
+    if (!ticks)
+        return vkb_fail_memory(dev->ctx, bytes, "times");
+    VkResult result = dev->vk.vkGetQueryPoolResults(
+        dev->handle, s->queries, 0, 2 * s->run_count, bytes, ticks, sizeof(*ticks),
+        VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+    uint32_t bits = dev->physical.timestamp_bits;
+    uint64_t mask = bits < 64 ? (UINT64_C(1) << bits) - 1 : UINT64_MAX;
+    for (uint32_t i = 0; result == VK_SUCCESS && i < s->run_count; i++)
+        s->times[i].seconds = (double)((ticks[2 * i + 1] - ticks[2 * i]) & mask) *
+                              dev->physical.limits.timestampPeriod * 1e-9;
+    free(ticks);
+    if (result != VK_SUCCESS)
+        return gpu_fail(dev, result, "reading the times of stream %s", s->name);
+    *count = s->run_count;
+    return VKB_OK;
+}
