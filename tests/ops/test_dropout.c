@@ -1,0 +1,191 @@
+// Dropout: kept where the host's Philox keeps, on every driver; p = 0 copies and reads no step; the
+// share kept is within 4 sigma; the two forms and addition agree with their formulas.
+#include "check.h"
+#include "devices.h"
+#include "ops/harness.h"
+#include "ref.h"
+
+#include <stdlib.h>
+
+static vkb_device *device;
+
+typedef struct args {
+    tensor *step, *x, *residual, *y; // residual NULL: op_dropout_apply; y NULL: in place
+    op_dropout dropout;
+    uint32_t count;
+} args;
+
+static void record(gpu_stream *s, void *user)
+{
+    const args *a = user;
+    op_dropout d = a->dropout;
+    d.step = a->step ? a->step->view : (gpu_view){0};
+    gpu_view y = a->y ? a->y->view : a->x->view;
+    if (a->residual)
+        op_dropout_add(s, d, a->x->view, a->residual->view, a->count, y);
+    else
+        op_dropout_apply(s, d, a->x->view, a->count, y);
+}
+
+static struct step_in step_of(uint64_t seed, uint32_t step)
+{
+    return (struct step_in){
+        .seed_low = (uint32_t)seed, .seed_high = (uint32_t)(seed >> 32), .step = step};
+}
+
+static bool host_keeps(struct step_in step, op_dropout d, size_t element)
+{
+    return ref_dropout_scale(&(ref_dropout){step, d.site, d.p}, element) > 0;
+}
+
+static void check_dropout(uint32_t count, float p, bool residual, bool in_place)
+{
+    struct step_in step = step_of(0xFEDCBA9876543210ull, 77);
+    args a = {.dropout = {.site = 3, .p = p}, .count = count};
+    trial *t = trial_open(device, "dropout%s of %u, p %g%s", residual ? "_add" : "", count, p,
+                          in_place ? ", in place" : "");
+    if (p > 0)
+        a.step = trial_words(t, "step", sizeof step / 4, &step);
+    a.x = in_place ? trial_inout(t, "x", count, VALUES_FAR, LIMIT_FP32)
+                   : trial_input(t, "x", count, VALUES_FAR);
+    if (residual)
+        a.residual = trial_input(t, "residual", count, VALUES_NORMAL);
+    if (!in_place)
+        a.y = trial_output(t, "y", count, LIMIT_FP32);
+    tensor *y = in_place ? a.x : a.y;
+    for (size_t i = 0; i < count; i++)
+        y->ref[i] = ref_dropout_scale(&(ref_dropout){step, a.dropout.site, p}, i) * a.x->start[i] +
+                    (residual ? a.residual->start[i] : 0);
+    trial_run(t, record, &a);
+    for (size_t i = 0; !residual && i < count; i++) // x is far from 0
+        if ((tensor_seen(y, i) == 0) != (y->ref[i] == 0)) {
+            trial_wrong(t, "element %zu is %s, on the host not so", i,
+                        y->ref[i] == 0 ? "kept" : "dropped");
+            break;
+        }
+    CHECK(trial_close(&t));
+}
+
+// ---- Tests ----
+
+TEST(device_keeps_what_the_host_keeps)
+{
+    static const uint32_t COUNTS[] = {1, 3, 4, 5, 63, 256, 1023, 4099, 100003};
+    static const float SHARES[] = {0, 0.1f, 0.5f};
+    for (size_t i = 0; i < BASE_COUNT(COUNTS); i++)
+        for (size_t j = 0; j < BASE_COUNT(SHARES); j++) {
+            check_dropout(COUNTS[i], SHARES[j], false, false);
+            check_dropout(COUNTS[i], SHARES[j], true, false);
+        }
+    check_dropout(1023, 0.1f, false, true);
+    check_dropout(1023, 0.1f, true, true);
+    check_dropout(1023, 0, false, true);
+}
+
+TEST(p_1_drops_everything)
+{
+    struct step_in step = step_of(1, 1);
+    trial *t = trial_open(device, "dropout p 1");
+    args a = {.step = trial_words(t, "step", sizeof step / 4, &step),
+              .x = trial_input(t, "x", 777, VALUES_FAR),
+              .y = trial_output(t, "y", 777, LIMIT_EXACT),
+              .dropout = {.p = 1},
+              .count = 777};
+    memset(a.y->ref, 0, 777 * sizeof *a.y->ref);
+    trial_run(t, record, &a);
+    CHECK(trial_close(&t));
+}
+
+// Sites, steps and seeds draw apart: two of them keep the same element with keep^2.
+TEST(a_million_draws_have_the_share)
+{
+    enum { COUNT = 1 << 20 };
+    op_dropout one = {.site = 1, .p = 0.1f}, other = {.site = 2, .p = 0.1f};
+    struct step_in now = step_of(42, 5), later = step_of(42, 6), seed = step_of(1ull << 32 | 42, 5);
+    double kept = 0, site_too = 0, step_too = 0, seed_too = 0, next_too = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        if (host_keeps(now, one, i)) {
+            kept++;
+            site_too += host_keeps(now, other, i);
+            step_too += host_keeps(later, one, i);
+            seed_too += host_keeps(seed, one, i);
+            next_too += host_keeps(now, one, i + 1);
+        }
+    CHECK_NEAR(kept, COUNT * 0.9, 4 * sqrt(COUNT * 0.9 * 0.1));
+    double within = 4 * sqrt(kept * 0.9 * 0.1);
+    CHECK_NEAR(site_too, kept * 0.9, within);
+    CHECK_NEAR(step_too, kept * 0.9, within);
+    CHECK_NEAR(seed_too, kept * 0.9, within);
+    CHECK_NEAR(next_too, kept * 0.9, within);
+}
+
+typedef struct sum {
+    tensor *x, *y;
+    uint32_t count;
+} sum;
+
+static void record_add(gpu_stream *s, void *user)
+{
+    const sum *a = user;
+    op_add(s, a->x->view, a->count, a->y->view);
+}
+
+TEST(add_adds)
+{
+    static const uint32_t COUNTS[] = {1, 3, 4, 1023, 50001};
+    for (size_t i = 0; i < BASE_COUNT(COUNTS); i++) {
+        trial *t = trial_open(device, "add of %u", COUNTS[i]);
+        sum a = {trial_input(t, "x", COUNTS[i], VALUES_NORMAL),
+                 trial_inout(t, "y", COUNTS[i], VALUES_FAR, LIMIT_FP32), COUNTS[i]};
+        for (size_t j = 0; j < COUNTS[i]; j++)
+            a.y->ref[j] += a.x->ref[j];
+        trial_run(t, record_add, &a);
+        if (i == 0) {
+            trial_needs_all(t, a.x, record_add, &a);
+            trial_needs_all(t, a.y, record_add, &a);
+        }
+        CHECK(trial_close(&t));
+    }
+}
+
+TEST(wrong_arguments_are_refused)
+{
+    static const float WRONG[] = {-0.1f, 1.1f, NAN};
+    struct step_in step = step_of(1, 1);
+    trial *t = trial_open(device, "dropout with wrong arguments");
+    args a = {.step = trial_words(t, "step", sizeof step / 4, &step),
+              .x = trial_input(t, "x", 10, VALUES_NORMAL),
+              .residual = trial_input(t, "residual", 10, VALUES_NORMAL),
+              .y = trial_free_words(t, "y", 10, NULL),
+              .dropout = {.p = 0.1f},
+              .count = 10};
+    args plain = a;
+    plain.residual = NULL;
+    tensor *tensors[] = {a.step, a.x, a.residual, a.y};
+    for (size_t i = 0; i < BASE_COUNT(tensors); i++) {
+        trial_needs_all(t, tensors[i], record, &a);
+        if (tensors[i] != a.residual && tensors[i] != a.y)
+            trial_needs_all(t, tensors[i], record, &plain);
+    }
+    for (size_t i = 0; i < BASE_COUNT(WRONG); i++) {
+        a.dropout.p = WRONG[i];
+        trial_refuses(t, "dropout_add: ", record, &a);
+    }
+    CHECK(trial_close(&t));
+}
+
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    RUN(device_keeps_what_the_host_keeps);
+    RUN(p_1_drops_everything);
+    RUN(add_adds);
+    RUN(wrong_arguments_are_refused);
+}
+
+int main(void)
+{
+    RUN(a_million_draws_have_the_share);
+    int ran = devices_run(on_device), failed = check_report();
+    return failed || ran ? failed : 77;
+}
