@@ -302,12 +302,12 @@ ref_loss ref_cross_entropy(const double *logits, const uint32_t *labels, uint32_
         const double *x = logits + i * vocab_size;
         double best = x[0], sum = 0, *stat = row_stats + 4 * i;
         bool counts = labels[i] != OP_NONE;
-        uint32_t rank = 0; // how many are better than the label
+        uint32_t rank = 0; // how many are better than the label, or as good with a lower id
         for (size_t j = 1; j < vocab_size; j++)
             best = fmax(best, x[j]);
         for (size_t j = 0; j < vocab_size; j++) {
             sum += exp(x[j] - best);
-            rank += counts && x[j] > x[labels[i]];
+            rank += counts && (x[j] > x[labels[i]] || (x[j] == x[labels[i]] && j < labels[i]));
         }
         memset(stat, 0, 4 * sizeof *stat);
         if (counts) {

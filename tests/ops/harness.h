@@ -25,7 +25,8 @@
 
 typedef enum values {
     VALUES_NORMAL, // N(0, 1)
-    VALUES_FAR,    // N(30, 1): what one-pass variances and unshifted softmaxes do not survive
+    VALUES_FAR,    // N(300, 1): what one-pass variances and unshifted softmaxes do not survive
+    VALUES_WIDE,   // N(0, 30): saturated tails
     VALUES_SMALL,  // N(0, 0.02), as BERT's weights
     VALUES_ZERO,
 } values;
@@ -67,16 +68,24 @@ tensor *trial_words_out(trial *t, const char *name, size_t count, const void *st
 // Anything may happen inside it: the caller looks at tensor->seen. start may be NULL.
 tensor *trial_free_words(trial *t, const char *name, size_t count, const void *start);
 
+// The reference's values of an input that another reference computed, rounded for the device; the
+// reference goes on with the rounded ones.
+void tensor_start_from_ref(tensor *x);
+// Memory that lives as long as the trial.
+double *trial_spare(trial *t, size_t count);
+
 // After trial_run: the device's value of an element.
 float tensor_seen(const tensor *x, size_t i);
 
-// Puts the tensors on the device: no more are added. trial_run and trial_refuses begin with it.
+// Puts the tensors on the device: no more are added. trial_run and what follows it begin so.
 bool trial_ready(trial *t);
 void trial_run(trial *t, gpu_record_fn record, void *user);
 
-// Recording must fail with VKB_BAD_ARGUMENT and a sentence when x is one element too short, and when
-// it is missing.
-void trial_refuses(trial *t, tensor *x, gpu_record_fn record, void *user);
+// Recording must fail with VKB_BAD_ARGUMENT and a sentence that says `part`.
+void trial_refuses(trial *t, const char *part, gpu_record_fn record, void *user);
+// The same when x is missing, and when it is one element too short.
+void trial_needs(trial *t, tensor *x, gpu_record_fn record, void *user);
+void trial_needs_all(trial *t, tensor *x, gpu_record_fn record, void *user);
 
 // ---- Random numbers, the same on every machine ----
 

@@ -361,6 +361,7 @@ TEST(cross_entropy_ranks)
     CHECK_INT(p.stats[4 * 3 + 1], 10);
     memset(p.logits, 0, sizeof p.logits);
     CHECK_NEAR(loss_of(&p), 4 * log(11), 1e-12);
+    CHECK_INT(p.stats[4 * 2 + 1], 5); // of equals the lower ids are better
 }
 
 // ---- the optimiser ----

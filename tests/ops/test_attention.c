@@ -1,0 +1,236 @@
+// Attention with padding mask and dropout, forward and backward, on every device against the
+// reference.
+#include "check.h"
+#include "devices.h"
+#include "harness.h"
+#include "ref.h"
+
+static vkb_device *device;
+
+enum { TOKENS = 300 };
+
+typedef enum mask_kind { MASK_NONE, MASK_PADDING, MASK_HOLES, MASK_WHOLE_ROW } mask_kind;
+
+typedef struct shape {
+    uint32_t rows, length, heads, d;
+} shape;
+
+typedef struct attention {
+    shape shape;
+    tensor *q, *k, *v, *mask, *probs, *context, *dcontext, *dq, *dk, *dv, *step;
+    float dropout;
+    uint32_t hidden;
+} attention;
+
+static gpu_view view_of(const tensor *x)
+{
+    return x ? x->view : (gpu_view){0};
+}
+
+static op_attention views(const attention *a)
+{
+    return (op_attention){
+        .q = a->q->view,
+        .k = a->k->view,
+        .v = a->v->view,
+        .mask = a->mask->view,
+        .probs = a->probs->view,
+        .context = a->context->view,
+        .dcontext = view_of(a->dcontext),
+        .dq = view_of(a->dq),
+        .dk = view_of(a->dk),
+        .dv = view_of(a->dv),
+        .rows = a->shape.rows,
+        .length = a->shape.length,
+        .heads = a->shape.heads,
+        .hidden = a->hidden,
+        .dropout = {.step = view_of(a->step), .site = 9, .p = a->dropout},
+    };
+}
+
+static void record_fwd(gpu_stream *s, void *user)
+{
+    op_attention all = views(user);
+    op_attention_fwd(s, &all);
+}
+
+static void record_bwd(gpu_stream *s, void *user)
+{
+    op_attention all = views(user);
+    op_attention_bwd(s, &all);
+}
+
+static void record_both(gpu_stream *s, void *user)
+{
+    record_fwd(s, user);
+    record_bwd(s, user);
+}
+
+static void draw_mask(random_source *r, shape n, mask_kind kind, uint32_t *mask)
+{
+    for (uint32_t row = 0; row < n.rows; row++)
+        for (uint32_t i = 0; i < n.length; i++) {
+            bool keep = true;
+            if (kind == MASK_PADDING)
+                keep = i < n.length - row * n.length / (2 * n.rows);
+            else if (kind == MASK_HOLES)
+                keep = random_below(r, 3) > 0;
+            else if (kind == MASK_WHOLE_ROW)
+                keep = row != n.rows - 1;
+            mask[row * n.length + i] = keep;
+        }
+}
+
+static size_t probs_count(shape n)
+{
+    return (size_t)n.rows * n.heads * n.length * n.length;
+}
+
+// Fills a with the inputs, and the reference with the same.
+static ref_attention inputs(trial *t, attention *a, shape n, mask_kind kind, values sharpness,
+                            float dropout, uint32_t *mask)
+{
+    size_t count = (size_t)n.rows * n.length * n.heads * n.d;
+    struct step_in step = {.seed_low = 0xDEADBEEF, .seed_high = 77, .step = 12};
+    *a = (attention){.shape = n, .dropout = dropout, .hidden = n.heads * n.d};
+    a->q = trial_input(t, "q", count, sharpness);
+    a->k = trial_input(t, "k", count, VALUES_NORMAL);
+    a->v = trial_input(t, "v", count, VALUES_NORMAL);
+    draw_mask(trial_random(t), n, kind, mask);
+    a->mask = trial_words(t, "mask", n.rows * n.length, mask);
+    if (dropout > 0)
+        a->step = trial_words(t, "step", sizeof step / 4, &step);
+    return (ref_attention){
+        .q = a->q->ref,
+        .k = a->k->ref,
+        .v = a->v->ref,
+        .mask = mask,
+        .rows = n.rows,
+        .length = n.length,
+        .heads = n.heads,
+        .hidden = a->hidden,
+        .dropout = {.step = step, .site = 9, .p = dropout},
+    };
+}
+
+// Scores of N(0, 30) reach 150 and are 2e-5 off in fp32, and so is what exp makes of them: 4e-10
+// squared. Where probabilities saturate, the backward's differences lose another digit or two.
+static double limit(values sharpness, bool backward)
+{
+    return sharpness == VALUES_WIDE ? backward ? 1e-7 : 1e-8 : LIMIT_FP32;
+}
+
+static void forward(shape n, mask_kind kind, values sharpness, float dropout)
+{
+    trial *t = trial_open(device, "attention_fwd %ux%ux%ux%u mask %d values %d dropout %g", n.rows,
+                          n.length, n.heads, n.d, kind, sharpness, dropout);
+    attention a;
+    uint32_t mask[TOKENS];
+    ref_attention ref = inputs(t, &a, n, kind, sharpness, dropout, mask);
+    double within = limit(sharpness, false);
+    a.probs = trial_output(t, "probs", probs_count(n), within);
+    a.context = trial_output(t, "context", a.q->count, within);
+    ref_attention_fwd(&ref, a.probs->ref, a.context->ref);
+    trial_run(t, record_fwd, &a);
+    CHECK(trial_close(&t));
+}
+
+static void backward(shape n, mask_kind kind, values sharpness, float dropout)
+{
+    trial *t = trial_open(device, "attention_bwd %ux%ux%ux%u mask %d values %d dropout %g", n.rows,
+                          n.length, n.heads, n.d, kind, sharpness, dropout);
+    attention a;
+    uint32_t mask[TOKENS];
+    ref_attention ref = inputs(t, &a, n, kind, sharpness, dropout, mask);
+    double within = limit(sharpness, true);
+    a.probs = trial_free_words(t, "probs", probs_count(n), NULL);
+    a.context = trial_free_words(t, "context", a.q->count, NULL);
+    a.dcontext = trial_input(t, "dcontext", a.q->count, VALUES_NORMAL);
+    a.dq = trial_output(t, "dq", a.q->count, within);
+    a.dk = trial_output(t, "dk", a.q->count, within);
+    a.dv = trial_output(t, "dv", a.q->count, within);
+    ref_attention_bwd(&ref, a.dcontext->ref, a.dq->ref, a.dk->ref, a.dv->ref);
+    trial_run(t, record_both, &a);
+    CHECK(trial_close(&t));
+}
+
+static const shape SHAPES[] = {{1, 3, 1, 3},  {2, 17, 2, 5},  {3, 31, 4, 8},
+                               {2, 33, 1, 7}, {4, 64, 2, 16}, {1, 127, 2, 9}};
+
+enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
+
+static void all_masks(float dropout)
+{
+    for (size_t i = 0; i < SHAPE_COUNT; i++)
+        for (mask_kind kind = MASK_NONE; kind <= MASK_WHOLE_ROW; kind++) {
+            forward(SHAPES[i], kind, VALUES_NORMAL, dropout);
+            backward(SHAPES[i], kind, VALUES_NORMAL, dropout);
+        }
+}
+
+TEST(without_dropout)
+{
+    all_masks(0);
+}
+
+TEST(with_dropout)
+{
+    all_masks(0.25f);
+}
+
+TEST(sharp_scores)
+{
+    for (size_t i = 1; i < SHAPE_COUNT; i++) {
+        forward(SHAPES[i], MASK_HOLES, VALUES_WIDE, 0);
+        backward(SHAPES[i], MASK_HOLES, VALUES_WIDE, 0);
+    }
+}
+
+TEST(one_token_attends_to_itself)
+{
+    // Its probability is 1 whatever the score: the context is v, and q and k get no gradient. The
+    // device may leave a rounding of it there, so only the forward is compared.
+    forward((shape){2, 1, 3, 4}, MASK_NONE, VALUES_NORMAL, 0);
+}
+
+TEST(wrong_arguments_are_refused)
+{
+    trial *t = trial_open(device, "attention with wrong arguments");
+    shape n = {2, 3, 2, 4};
+    attention a;
+    uint32_t mask[TOKENS];
+    inputs(t, &a, n, MASK_NONE, VALUES_NORMAL, 0.5f, mask);
+    a.probs = trial_free_words(t, "probs", probs_count(n), NULL);
+    a.context = trial_free_words(t, "context", a.q->count, NULL);
+    a.dcontext = trial_free_words(t, "dcontext", a.q->count, NULL);
+    a.dq = trial_free_words(t, "dq", a.q->count, NULL);
+    a.dk = trial_free_words(t, "dk", a.q->count, NULL);
+    a.dv = trial_free_words(t, "dv", a.q->count, NULL);
+    tensor *fwd[] = {a.q, a.k, a.v, a.mask, a.probs, a.context, a.step};
+    tensor *bwd[] = {a.q, a.k, a.v, a.probs, a.dcontext, a.dq, a.dk, a.dv, a.step};
+    for (size_t i = 0; i < sizeof fwd / sizeof *fwd; i++)
+        trial_needs_all(t, fwd[i], record_fwd, &a);
+    for (size_t i = 0; i < sizeof bwd / sizeof *bwd; i++)
+        trial_needs_all(t, bwd[i], record_bwd, &a);
+    a.hidden = 7; // of two heads
+    trial_refuses(t, "heads", record_fwd, &a);
+    a.hidden = 8;
+    a.dropout = 1; // nothing would be kept
+    trial_refuses(t, "dropout", record_fwd, &a);
+    CHECK(trial_close(&t));
+}
+
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    RUN(without_dropout);
+    RUN(with_dropout);
+    RUN(sharp_scores);
+    RUN(one_token_attends_to_itself);
+    RUN(wrong_arguments_are_refused);
+}
+
+int main(void)
+{
+    return devices_run(on_device) ? check_report() : 77;
+}

@@ -1,0 +1,153 @@
+// Cross entropy, its gradient in place and the step's sums, on every device against the reference.
+#include "check.h"
+#include "devices.h"
+#include "harness.h"
+#include "ref.h"
+
+#include <stddef.h>
+
+static vkb_device *device;
+
+enum { ROWS = 70 };
+
+typedef enum label_kind { LABELS_SOME, LABELS_NONE } label_kind;
+
+typedef struct cross_entropy {
+    tensor *logits, *labels, *row_stats, *step_out;
+    uint32_t count, vocab;
+    bool gradient;
+} cross_entropy;
+
+static void record(gpu_stream *s, void *user)
+{
+    const cross_entropy *c = user;
+    op_cross_entropy(s, c->logits->view, c->labels->view, c->count, c->vocab, c->gradient,
+                     c->row_stats->view, c->step_out->view);
+}
+
+// fp32 of a logit of 100 or 300 is 4e-6 or 1.5e-5 off the double at worst once a maximum has been
+// subtracted; a loss adds the rounding of its own size.
+static const double TOLERANCE = 3e-5;
+
+static void check_row_stats(trial *t, const cross_entropy *c, const double *ref)
+{
+    for (size_t i = 0; i < 4 * (size_t)c->count; i++) {
+        double seen = tensor_seen(c->row_stats, i), tolerance = TOLERANCE;
+        if (i % 4 == 1 || i % 4 == 3) // a rank, a maximum: exact
+            tolerance = 0;
+        if (!(fabs(seen - ref[i]) <= tolerance))
+            trial_wrong(t, "row_stats[%zu][%zu] is %.9g, expected %.9g", i / 4, i % 4, seen,
+                        ref[i]);
+    }
+}
+
+static void check_step_out(trial *t, const cross_entropy *c, struct step_out before, ref_loss loss)
+{
+    struct step_out after;
+    memcpy(&after, c->step_out->seen, sizeof after);
+    double expected = before.loss_sum + loss.sum;
+    if (!(fabs(after.loss_sum - expected) <= TOLERANCE + 1e-6 * expected))
+        trial_wrong(t, "loss_sum is %.9g, expected %.9g", after.loss_sum, expected);
+    if (after.top1 != before.top1 + loss.top1 || after.top5 != before.top5 + loss.top5)
+        trial_wrong(t, "top1 and top5 are %u and %u, expected %u and %u", after.top1, after.top5,
+                    before.top1 + loss.top1, before.top5 + loss.top5);
+    after.loss_sum = before.loss_sum; // everything else stays
+    after.top1 = before.top1;
+    after.top5 = before.top5;
+    if (memcmp(&after, &before, sizeof after) != 0)
+        trial_wrong(t, "step_out was changed where it should not");
+}
+
+static void loss(uint32_t count, uint32_t vocab, values kind, label_kind label, bool gradient)
+{
+    trial *t = trial_open(device, "cross_entropy %ux%u values %d labels %d%s", count, vocab, kind,
+                          label, gradient ? " gradient" : "");
+    cross_entropy c = {.count = count, .vocab = vocab, .gradient = gradient};
+    size_t logits = (size_t)count * vocab;
+    if (gradient)
+        c.logits = trial_inout(t, "logits", logits, kind, kind == VALUES_WIDE ? 1e-10 : LIMIT_FP32);
+    else
+        c.logits = trial_input(t, "logits", logits, kind);
+    uint32_t labels[ROWS];
+    for (uint32_t i = 0; i < count; i++) {
+        labels[i] = random_below(trial_random(t), i % 3 == 1 && vocab > 7 ? 7 : vocab);
+        if (label == LABELS_NONE || i % 7 == 5)
+            labels[i] = OP_NONE;
+        else if (i % 3 == 1) // so that there is something for top1 and top5 to count
+            c.logits->ref[(size_t)i * vocab + labels[i]] += 2;
+    }
+    tensor_start_from_ref(c.logits);
+    struct step_out before = {.predictions = 7, .overflow = 1, .top1 = 2, .top5 = 3};
+    before.loss_sum = 1.5f;
+    c.labels = trial_words(t, "labels", count, labels);
+    c.row_stats = trial_free_words(t, "row_stats", 4 * count, NULL);
+    c.step_out = trial_free_words(t, "step_out", sizeof before / 4, &before);
+    double *stats = trial_spare(t, 4 * count);
+    ref_loss expected = ref_cross_entropy(c.logits->ref, labels, count, vocab, stats,
+                                          gradient ? c.logits->ref : NULL);
+    trial_run(t, record, &c);
+    check_row_stats(t, &c, stats);
+    check_step_out(t, &c, before, expected);
+    CHECK(trial_close(&t));
+}
+
+static const struct {
+    uint32_t count, vocab;
+} SHAPES[] = {{1, 1},  {1, 2},   {3, 3},   {8, 17},   {17, 31},  {5, 33},   {64, 63},
+              {2, 64}, {33, 65}, {7, 100}, {70, 127}, {9, 1000}, {6, 30522}};
+
+TEST(loss_and_gradient)
+{
+    for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++) {
+        loss(SHAPES[i].count, SHAPES[i].vocab, VALUES_NORMAL, LABELS_SOME, true);
+        loss(SHAPES[i].count, SHAPES[i].vocab, VALUES_FAR, LABELS_SOME, true);
+        loss(SHAPES[i].count, SHAPES[i].vocab, VALUES_WIDE, LABELS_SOME, true);
+    }
+}
+
+TEST(loss_without_gradient_leaves_the_logits)
+{
+    loss(17, 31, VALUES_NORMAL, LABELS_SOME, false);
+    loss(6, 30522, VALUES_FAR, LABELS_SOME, false);
+}
+
+TEST(equal_logits)
+{
+    loss(17, 31, VALUES_ZERO, LABELS_SOME, true);
+}
+
+TEST(no_predictions)
+{
+    loss(8, 17, VALUES_NORMAL, LABELS_NONE, true);
+    loss(8, 17, VALUES_NORMAL, LABELS_NONE, false);
+}
+
+TEST(wrong_views_are_refused)
+{
+    trial *t = trial_open(device, "cross_entropy with wrong views");
+    cross_entropy c = {.count = 3, .vocab = 5, .gradient = true};
+    c.logits = trial_free_words(t, "logits", 15, NULL);
+    c.labels = trial_free_words(t, "labels", 3, NULL);
+    c.row_stats = trial_free_words(t, "row_stats", 12, NULL);
+    c.step_out = trial_free_words(t, "step_out", sizeof(struct step_out) / 4, NULL);
+    trial_needs_all(t, c.logits, record, &c);
+    trial_needs_all(t, c.labels, record, &c);
+    trial_needs_all(t, c.row_stats, record, &c);
+    trial_needs_all(t, c.step_out, record, &c);
+    CHECK(trial_close(&t));
+}
+
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    RUN(loss_and_gradient);
+    RUN(loss_without_gradient_leaves_the_logits);
+    RUN(equal_logits);
+    RUN(no_predictions);
+    RUN(wrong_views_are_refused);
+}
+
+int main(void)
+{
+    return devices_run(on_device) ? check_report() : 77;
+}

@@ -1,0 +1,178 @@
+// The three embeddings and their gradients, on every device against the reference.
+#include "check.h"
+#include "devices.h"
+#include "harness.h"
+#include "ref.h"
+
+static vkb_device *device;
+
+enum { TOKENS = 600, TYPES = 2, PAD = 1 };
+
+typedef enum key_kind { KEYS_RANDOM, KEYS_EQUAL, KEYS_PAD } key_kind;
+
+typedef struct embedding {
+    tensor *ids, *types, *positions, *word, *type, *position, *word_grad, *type_grad,
+        *position_grad, *y, *dy;
+    uint32_t tokens, hidden, vocab, length;
+} embedding;
+
+static op_embedding views(const embedding *e)
+{
+    return (op_embedding){
+        .ids = e->ids->view,
+        .types = e->types->view,
+        .positions = e->positions->view,
+        .word = e->word ? e->word->view : (gpu_view){0},
+        .type = e->type ? e->type->view : (gpu_view){0},
+        .position = e->position ? e->position->view : (gpu_view){0},
+        .word_grad = e->word_grad ? e->word_grad->view : (gpu_view){0},
+        .type_grad = e->type_grad ? e->type_grad->view : (gpu_view){0},
+        .position_grad = e->position_grad ? e->position_grad->view : (gpu_view){0},
+        .tokens = e->tokens,
+        .hidden = e->hidden,
+        .type_count = TYPES,
+        .pad_id = PAD,
+    };
+}
+
+static void record_fwd(gpu_stream *s, void *user)
+{
+    const embedding *e = user;
+    op_embedding all = views(e);
+    op_embedding_fwd(s, &all, e->y->view);
+}
+
+static void record_bwd(gpu_stream *s, void *user)
+{
+    const embedding *e = user;
+    op_embedding all = views(e);
+    op_embedding_bwd(s, &all, e->dy->view);
+}
+
+typedef struct keys {
+    uint32_t ids[TOKENS], types[TOKENS], positions[TOKENS];
+} keys;
+
+static void add_keys(trial *t, embedding *e, key_kind kind, keys *k)
+{
+    for (uint32_t i = 0; i < e->tokens; i++) {
+        uint32_t id = random_below(trial_random(t), e->vocab);
+        k->ids[i] = kind == KEYS_RANDOM ? id : kind == KEYS_EQUAL ? e->vocab - 1 : PAD;
+        k->types[i] = random_below(trial_random(t), TYPES);
+        k->positions[i] = i % e->length;
+    }
+    e->ids = trial_words(t, "ids", e->tokens, k->ids);
+    e->types = trial_words(t, "types", e->tokens, k->types);
+    e->positions = trial_words(t, "positions", e->tokens, k->positions);
+}
+
+static void forward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t length)
+{
+    trial *t = trial_open(device, "embedding_fwd %ux%u vocab %u", tokens, hidden, vocab);
+    embedding e = {.tokens = tokens, .hidden = hidden, .vocab = vocab, .length = length};
+    keys k;
+    add_keys(t, &e, KEYS_RANDOM, &k);
+    e.word = trial_input(t, "word", (size_t)vocab * hidden, VALUES_FAR);
+    e.type = trial_input(t, "type", (size_t)TYPES * hidden, VALUES_NORMAL);
+    e.position = trial_input(t, "position", (size_t)length * hidden, VALUES_NORMAL);
+    e.y = trial_output(t, "y", (size_t)tokens * hidden, LIMIT_FP32);
+    ref_embedding_fwd(k.ids, k.types, k.positions, e.word->ref, e.type->ref, e.position->ref,
+                      tokens, hidden, e.y->ref);
+    trial_run(t, record_fwd, &e);
+    CHECK(trial_close(&t));
+}
+
+static void backward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t length,
+                     key_kind kind)
+{
+    trial *t =
+        trial_open(device, "embedding_bwd %ux%u vocab %u keys %d", tokens, hidden, vocab, kind);
+    embedding e = {.tokens = tokens, .hidden = hidden, .vocab = vocab, .length = length};
+    keys k;
+    add_keys(t, &e, kind, &k);
+    size_t words = (size_t)vocab * hidden, positions = (size_t)length * hidden;
+    e.word_grad = trial_inout(t, "word_grad", words, VALUES_NORMAL, LIMIT_FP32);
+    e.type_grad = trial_inout(t, "type_grad", (size_t)TYPES * hidden, VALUES_NORMAL, LIMIT_FP32);
+    e.position_grad = trial_inout(t, "position_grad", positions, VALUES_NORMAL, LIMIT_FP32);
+    e.dy = trial_input(t, "dy", (size_t)tokens * hidden, VALUES_NORMAL);
+    ref_embedding_bwd(k.ids, k.types, k.positions, e.dy->ref, tokens, hidden, PAD, e.word_grad->ref,
+                      e.type_grad->ref, e.position_grad->ref);
+    trial_run(t, record_bwd, &e);
+    CHECK(trial_close(&t));
+}
+
+static const struct {
+    uint32_t tokens, hidden, vocab, length;
+} SHAPES[] = {{1, 1, 3, 1},    {3, 17, 5, 3},    {31, 33, 4, 16},    {33, 64, 97, 33},
+              {64, 3, 11, 32}, {65, 100, 7, 65}, {127, 31, 500, 64}, {600, 48, 40, 128}};
+
+TEST(forward)
+{
+    for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++)
+        forward(SHAPES[i].tokens, SHAPES[i].hidden, SHAPES[i].vocab, SHAPES[i].length);
+}
+
+TEST(backward)
+{
+    for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++)
+        backward(SHAPES[i].tokens, SHAPES[i].hidden, SHAPES[i].vocab, SHAPES[i].length,
+                 KEYS_RANDOM);
+}
+
+TEST(backward_of_one_id_in_every_place)
+{
+    backward(600, 48, 40, 128, KEYS_EQUAL);
+    backward(65, 100, 7, 65, KEYS_EQUAL);
+}
+
+TEST(backward_leaves_the_padding_row_alone)
+{
+    backward(600, 48, 40, 128, KEYS_PAD);
+}
+
+TEST(wrong_views_are_refused)
+{
+    trial *t = trial_open(device, "embedding with wrong views");
+    embedding e = {.tokens = 6, .hidden = 3, .vocab = 5, .length = 4};
+    e.ids = trial_free_words(t, "ids", 6, NULL);
+    e.types = trial_free_words(t, "types", 6, NULL);
+    e.positions = trial_free_words(t, "positions", 6, NULL);
+    e.word = trial_free_words(t, "word", 15, NULL);
+    e.type = trial_free_words(t, "type", 6, NULL);
+    e.position = trial_free_words(t, "position", 12, NULL);
+    e.word_grad = trial_free_words(t, "word_grad", 15, NULL);
+    e.type_grad = trial_free_words(t, "type_grad", 6, NULL);
+    e.position_grad = trial_free_words(t, "position_grad", 12, NULL);
+    e.y = trial_free_words(t, "y", 18, NULL);
+    e.dy = trial_free_words(t, "dy", 18, NULL);
+    tensor *keyed[] = {e.ids, e.types, e.positions};
+    for (size_t i = 0; i < 3; i++) {
+        trial_needs_all(t, keyed[i], record_fwd, &e);
+        trial_needs_all(t, keyed[i], record_bwd, &e);
+    }
+    trial_needs_all(t, e.y, record_fwd, &e);
+    trial_needs_all(t, e.dy, record_bwd, &e);
+    trial_needs_all(t, e.type, record_fwd, &e);
+    trial_needs_all(t, e.type_grad, record_bwd, &e);
+    // The op is not told how many words and positions there are.
+    trial_needs(t, e.word, record_fwd, &e);
+    trial_needs(t, e.position, record_fwd, &e);
+    trial_needs(t, e.word_grad, record_bwd, &e);
+    trial_needs(t, e.position_grad, record_bwd, &e);
+    CHECK(trial_close(&t));
+}
+
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    RUN(forward);
+    RUN(backward);
+    RUN(backward_of_one_id_in_every_place);
+    RUN(backward_leaves_the_padding_row_alone);
+    RUN(wrong_views_are_refused);
+}
+
+int main(void)
+{
+    return devices_run(on_device) ? check_report() : 77;
+}

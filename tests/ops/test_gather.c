@@ -1,0 +1,108 @@
+// Gather and scatter of rows, on every device against the reference: to the bit, nothing is rounded.
+#include "check.h"
+#include "devices.h"
+#include "harness.h"
+#include "ref.h"
+
+static vkb_device *device;
+
+enum { ROWS = 200 };
+
+typedef struct gather {
+    tensor *index, *x, *y, *dy, *dx;
+    uint32_t count, rows, cols;
+} gather;
+
+static void record_gather(gpu_stream *s, void *user)
+{
+    const gather *g = user;
+    op_gather(s, g->index->view, g->x->view, g->count, g->cols, g->y->view);
+}
+
+static void record_scatter(gpu_stream *s, void *user)
+{
+    const gather *g = user;
+    op_scatter(s, g->index->view, g->dy->view, g->count, g->rows, g->cols, g->dx->view);
+}
+
+// `used` different rows in no order; empty entries behind them, as the masking leaves them, and one
+// in their midst.
+static void draw_index(random_source *r, uint32_t rows, uint32_t count, uint32_t used,
+                       uint32_t *index)
+{
+    uint32_t order[ROWS];
+    for (uint32_t i = 0; i < rows; i++)
+        order[i] = i;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i >= used || i == used / 2) {
+            index[i] = OP_NONE;
+            continue;
+        }
+        uint32_t other = i + random_below(r, rows - i), row = order[other];
+        order[other] = order[i];
+        index[i] = order[i] = row;
+    }
+}
+
+static void both(uint32_t rows, uint32_t cols, uint32_t count, uint32_t used)
+{
+    uint32_t index[ROWS];
+    for (int scatter = 0; scatter < 2; scatter++) {
+        trial *t = trial_open(device, "%s %u of %ux%u, %u used", scatter ? "scatter" : "gather",
+                              count, rows, cols, used);
+        gather g = {.count = count, .rows = rows, .cols = cols};
+        draw_index(trial_random(t), rows, count, used, index);
+        g.index = trial_words(t, "index", count, index);
+        if (scatter) {
+            g.dy = trial_input(t, "dy", (size_t)count * cols, VALUES_NORMAL);
+            g.dx = trial_output(t, "dx", (size_t)rows * cols, LIMIT_EXACT);
+            ref_scatter(index, g.dy->ref, count, rows, cols, g.dx->ref);
+        } else {
+            g.x = trial_input(t, "x", (size_t)rows * cols, VALUES_FAR);
+            g.y = trial_output(t, "y", (size_t)count * cols, LIMIT_EXACT);
+            ref_gather(index, g.x->ref, count, cols, g.y->ref);
+        }
+        trial_run(t, scatter ? record_scatter : record_gather, &g);
+        CHECK(trial_close(&t));
+    }
+}
+
+TEST(rows_and_empty_entries)
+{
+    static const uint32_t cols[] = {1, 2, 3, 17, 31, 33, 63, 64, 65, 100, 127, 256};
+    for (size_t i = 0; i < sizeof cols / sizeof *cols; i++)
+        both(ROWS, cols[i], 40, 31);
+    both(1, 5, 1, 1);     // the only entry is empty
+    both(ROWS, 20, 8, 0); // all are
+    both(33, 20, 33, 33); // nearly every row
+}
+
+TEST(wrong_views_are_refused)
+{
+    trial *t = trial_open(device, "gather with wrong views");
+    gather g = {.count = 3, .rows = 4, .cols = 5};
+    g.index = trial_free_words(t, "index", 3, NULL);
+    g.x = trial_free_words(t, "x", 20, NULL);
+    g.y = trial_free_words(t, "y", 15, NULL);
+    g.dy = trial_free_words(t, "dy", 15, NULL);
+    g.dx = trial_free_words(t, "dx", 20, NULL);
+    trial_needs_all(t, g.index, record_gather, &g);
+    trial_needs(t, g.x, record_gather, &g); // its rows are not told to the op
+    trial_needs_all(t, g.y, record_gather, &g);
+    trial_needs_all(t, g.index, record_scatter, &g);
+    trial_needs_all(t, g.dy, record_scatter, &g);
+    trial_needs_all(t, g.dx, record_scatter, &g);
+    CHECK(trial_close(&t));
+}
+
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    RUN(rows_and_empty_entries);
+    RUN(wrong_views_are_refused);
+}
+
+int main(void)
+{
+    return devices_run(on_device) ? check_report() : 77;
+}

@@ -1,0 +1,108 @@
+// GELU in both forms, forward and backward, on every device against the reference.
+#include "check.h"
+#include "devices.h"
+#include "harness.h"
+#include "ref.h"
+
+static vkb_device *device;
+
+typedef struct gelu {
+    tensor *x, *y, *dy, *dx;
+    uint32_t count;
+    vkb_activation form;
+} gelu;
+
+static void record_fwd(gpu_stream *s, void *user)
+{
+    const gelu *g = user;
+    op_gelu_fwd(s, g->x->view, g->count, g->form, g->y->view);
+}
+
+static void record_bwd(gpu_stream *s, void *user)
+{
+    const gelu *g = user;
+    op_gelu_bwd(s, g->x->view, g->dy->view, g->count, g->form, g->dx->view);
+}
+
+static void forward(uint32_t count, vkb_activation form, values kind)
+{
+    trial *t = trial_open(device, "gelu_fwd %u form %d values %d", count, form, kind);
+    gelu g = {.count = count, .form = form};
+    g.x = trial_input(t, "x", count, kind);
+    g.y = trial_output(t, "y", count, LIMIT_FP32);
+    ref_gelu_fwd(g.x->ref, count, form, g.y->ref);
+    trial_run(t, record_fwd, &g);
+    CHECK(trial_close(&t));
+}
+
+static void backward(uint32_t count, vkb_activation form, values kind, bool in_place)
+{
+    trial *t = trial_open(device, "gelu_bwd %u form %d values %d%s", count, form, kind,
+                          in_place ? " in place" : "");
+    gelu g = {.count = count, .form = form};
+    g.x = trial_input(t, "x", count, kind);
+    if (in_place) {
+        g.dy = g.dx = trial_inout(t, "dy", count, VALUES_NORMAL, LIMIT_FP32);
+    } else {
+        g.dy = trial_input(t, "dy", count, VALUES_NORMAL);
+        g.dx = trial_output(t, "dx", count, LIMIT_FP32);
+    }
+    ref_gelu_bwd(g.x->ref, g.dy->ref, count, form, g.dx->ref);
+    trial_run(t, record_bwd, &g);
+    CHECK(trial_close(&t));
+}
+
+static const uint32_t COUNTS[] = {1, 2, 3, 4, 5, 17, 31, 33, 63, 64, 65, 100, 127, 2049, 100003};
+
+enum { COUNT_COUNT = sizeof COUNTS / sizeof *COUNTS };
+
+static void both(vkb_activation form)
+{
+    for (size_t i = 0; i < COUNT_COUNT; i++) {
+        forward(COUNTS[i], form, i % 2 ? VALUES_WIDE : VALUES_NORMAL);
+        backward(COUNTS[i], form, i % 2 ? VALUES_NORMAL : VALUES_WIDE, i % 3 == 0);
+    }
+    forward(1000, form, VALUES_SMALL);
+    forward(1000, form, VALUES_FAR); // tanh(x^3) must saturate, not overflow
+    backward(1000, form, VALUES_FAR, false);
+    forward(10, form, VALUES_ZERO);
+}
+
+TEST(erf_form)
+{
+    both(VKB_GELU);
+}
+
+TEST(tanh_form)
+{
+    both(VKB_GELU_TANH);
+}
+
+TEST(wrong_views_are_refused)
+{
+    trial *t = trial_open(device, "gelu with wrong views");
+    gelu g = {.count = 9};
+    g.x = trial_free_words(t, "x", 9, NULL);
+    g.y = trial_free_words(t, "y", 9, NULL);
+    g.dy = trial_free_words(t, "dy", 9, NULL);
+    g.dx = trial_free_words(t, "dx", 9, NULL);
+    trial_needs_all(t, g.x, record_fwd, &g);
+    trial_needs_all(t, g.y, record_fwd, &g);
+    trial_needs_all(t, g.x, record_bwd, &g);
+    trial_needs_all(t, g.dy, record_bwd, &g);
+    trial_needs_all(t, g.dx, record_bwd, &g);
+    CHECK(trial_close(&t));
+}
+
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    RUN(erf_form);
+    RUN(tanh_form);
+    RUN(wrong_views_are_refused);
+}
+
+int main(void)
+{
+    return devices_run(on_device) ? check_report() : 77;
+}

@@ -1,0 +1,220 @@
+// Products in three layouts, by both families of kernels, on every device against the reference.
+#include "check.h"
+#include "devices.h"
+#include "harness.h"
+#include "ref.h"
+
+static vkb_device *device;
+
+typedef struct matmul {
+    tensor *a, *b, *bias, *c;
+    op_matmul_params params; // its views are filled in when recording
+} matmul;
+
+static void record(gpu_stream *s, void *user)
+{
+    matmul *m = user;
+    m->params.a = m->a->view;
+    m->params.b = m->b->view;
+    m->params.c = m->c->view;
+    m->params.bias = m->bias ? m->bias->view : (gpu_view){0};
+    op_matmul_(s, &m->params);
+}
+
+static size_t extent(uint32_t rows, uint32_t cols, uint32_t ld)
+{
+    return rows ? (size_t)(rows - 1) * (ld ? ld : cols) + cols : 0;
+}
+
+// Elements from the first to the last of a batch's operand.
+static size_t batch_extent(size_t one, const op_matmul_params *p, uint32_t outer, uint32_t inner)
+{
+    uint32_t outers = p->batch.outer ? p->batch.outer : 1;
+    uint32_t inners = p->batch.inner ? p->batch.inner : 1;
+    return one + (size_t)(outers - 1) * outer + (size_t)(inners - 1) * inner;
+}
+
+static void product(op_matmul_params p, values kind, bool with_bias)
+{
+    static const char *const layouts[] = {"nt", "nn", "tn"};
+    trial *t = trial_open(device, "matmul %s %ux%ux%u ld %u %u %u values %d%s%s", layouts[p.layout],
+                          p.m, p.n, p.k, p.lda, p.ldb, p.ldc, kind, with_bias ? " bias" : "",
+                          p.accumulate ? " accumulate" : "");
+    matmul m = {.params = p};
+    size_t a = p.layout == OP_TN ? extent(p.k, p.m, p.lda) : extent(p.m, p.k, p.lda);
+    size_t b = p.layout == OP_NT ? extent(p.n, p.k, p.ldb) : extent(p.k, p.n, p.ldb);
+    size_t c = extent(p.m, p.n, p.ldc);
+    m.a = trial_input(t, "a", batch_extent(a, &p, p.batch.a_outer, p.batch.a_inner), kind);
+    m.b = trial_input(t, "b", batch_extent(b, &p, p.batch.b_outer, p.batch.b_inner), VALUES_NORMAL);
+    if (with_bias)
+        m.bias = trial_input(t, "bias", p.n, VALUES_NORMAL);
+    // A start that is read when accumulating, and that stays between rows wider than n.
+    size_t count = batch_extent(c, &p, p.batch.c_outer, p.batch.c_inner);
+    m.c = trial_inout(t, "c", count, VALUES_NORMAL, LIMIT_FP32);
+    ref_matmul(&p, m.a->ref, m.b->ref, with_bias ? m.bias->ref : NULL, m.c->ref);
+    trial_run(t, record, &m);
+    CHECK(trial_close(&t));
+}
+
+// ---- One product ----
+
+static const struct {
+    uint32_t m, n, k;
+} SHAPES[] = {{1, 1, 1},      {1, 3, 1},     {3, 1, 17},   {17, 31, 1},  {1, 100, 64},
+              {31, 33, 3},    {33, 17, 63},  {64, 64, 64}, {65, 63, 65}, {100, 1, 31},
+              {127, 129, 33}, {96, 128, 48}, {1, 1, 127},  {63, 65, 100}};
+
+static void all_shapes(op_layout layout)
+{
+    for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++) {
+        op_matmul_params p = {.layout = layout, .m = SHAPES[i].m, .n = SHAPES[i].n};
+        p.k = SHAPES[i].k;
+        product(p, i % 4 == 3 ? VALUES_FAR : VALUES_NORMAL, i % 2);
+        p.accumulate = true;
+        p.alpha = 0.125f;
+        product(p, VALUES_NORMAL, i % 2 == 0);
+    }
+}
+
+TEST(nt)
+{
+    all_shapes(OP_NT);
+}
+
+TEST(nn)
+{
+    all_shapes(OP_NN);
+}
+
+TEST(tn)
+{
+    all_shapes(OP_TN);
+}
+
+TEST(large_products)
+{
+    for (op_layout layout = OP_NT; layout <= OP_TN; layout++) {
+        product((op_matmul_params){.layout = layout, .m = 257, .n = 300, .k = 768}, VALUES_NORMAL,
+                layout == OP_NT);
+        product((op_matmul_params){.layout = layout, .m = 70, .n = 3001, .k = 40}, VALUES_SMALL,
+                false);
+        product((op_matmul_params){.layout = layout, .m = 40, .n = 33, .k = 5000}, VALUES_NORMAL,
+                false); // long sums: blocks of k
+    }
+}
+
+TEST(rows_apart)
+{
+    for (op_layout layout = OP_NT; layout <= OP_TN; layout++) {
+        op_matmul_params p = {.layout = layout, .m = 33, .n = 20, .k = 18};
+        p.lda = 39;
+        p.ldb = 41;
+        p.ldc = 23;
+        product(p, VALUES_NORMAL, true);
+        p.lda = p.ldb = 48; // multiples of four, as of aligned loads
+        p.ldc = 24;
+        p.accumulate = true;
+        product(p, VALUES_NORMAL, false);
+    }
+}
+
+// ---- Batches: heads in contiguous columns, as attention has them ----
+
+static void heads(uint32_t rows, uint32_t length, uint32_t count, uint32_t d)
+{
+    uint32_t hidden = count * d, square = length * length;
+    op_matmul_params scores = {.layout = OP_NT, .m = length, .n = length, .k = d};
+    scores.lda = scores.ldb = hidden;
+    scores.alpha = 0.25f;
+    scores.batch.outer = rows;
+    scores.batch.inner = count;
+    scores.batch.a_outer = scores.batch.b_outer = length * hidden;
+    scores.batch.a_inner = scores.batch.b_inner = d;
+    scores.batch.c_outer = count * square;
+    scores.batch.c_inner = square;
+    product(scores, VALUES_NORMAL, false);
+
+    op_matmul_params context = {.layout = OP_NN, .m = length, .n = d, .k = length};
+    context.ldb = context.ldc = hidden;
+    context.batch = scores.batch;
+    context.batch.a_outer = count * square;
+    context.batch.a_inner = square;
+    context.batch.c_outer = length * hidden;
+    context.batch.c_inner = d;
+    product(context, VALUES_NORMAL, false);
+    context.layout = OP_TN;
+    context.accumulate = true;
+    product(context, VALUES_NORMAL, false);
+}
+
+TEST(batches_of_heads)
+{
+    heads(1, 1, 1, 1);
+    heads(2, 17, 3, 5);
+    heads(3, 33, 2, 8);
+    heads(2, 64, 4, 32);
+    heads(1, 65, 2, 7);
+}
+
+TEST(batch_with_a_shared_operand)
+{
+    op_matmul_params p = {.layout = OP_NT, .m = 9, .n = 10, .k = 11};
+    p.batch.outer = 3;
+    p.batch.a_outer = 99;
+    p.batch.c_outer = 90;
+    product(p, VALUES_NORMAL, true); // b and the bias serve all three
+}
+
+// ---- Wrong arguments ----
+
+TEST(wrong_arguments_are_refused)
+{
+    trial *t = trial_open(device, "matmul with wrong arguments");
+    matmul m = {.params = {.layout = OP_NT, .m = 3, .n = 4, .k = 5}};
+    m.a = trial_free_words(t, "a", 15, NULL);
+    m.b = trial_free_words(t, "b", 20, NULL);
+    m.c = trial_free_words(t, "c", 12, NULL);
+    tensor *bias = trial_free_words(t, "bias", 4, NULL);
+    trial_needs_all(t, m.a, record, &m);
+    trial_needs_all(t, m.b, record, &m);
+    trial_needs_all(t, m.c, record, &m);
+    m.bias = bias;
+    if (trial_ready(t))
+        bias->view.bytes -= 4;
+    trial_refuses(t, "bias", record, &m);
+    m.bias = NULL;
+    m.params.lda = 4; // rows of 5 elements
+    trial_refuses(t, "lda", record, &m);
+    m.params.lda = 0;
+    m.params.batch.outer = 2; // the second product begins behind the end
+    m.params.batch.c_outer = 12;
+    trial_refuses(t, "c", record, &m);
+    CHECK(trial_close(&t));
+}
+
+static void by_family(const char *name, op_family family)
+{
+    printf("family %s\n", name);
+    op_matmul_family(family);
+    RUN(nt);
+    RUN(nn);
+    RUN(tn);
+    RUN(large_products);
+    RUN(rows_apart);
+    RUN(batches_of_heads);
+    RUN(batch_with_a_shared_operand);
+    RUN(wrong_arguments_are_refused);
+    op_matmul_family(OP_FAMILY_AUTO);
+}
+
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    by_family("tile", OP_FAMILY_TILE);
+    by_family("lanes", OP_FAMILY_LANES);
+}
+
+int main(void)
+{
+    return devices_run(on_device) ? check_report() : 77;
+}

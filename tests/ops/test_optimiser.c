@@ -1,0 +1,191 @@
+// The global gradient norm with clipping, and AdamW, on every device against the reference.
+#include "check.h"
+#include "devices.h"
+#include "harness.h"
+#include "ref.h"
+
+static vkb_device *device;
+
+// ---- Gradient norm ----
+
+enum { SLABS = 4 };
+
+typedef struct norm {
+    tensor *grads[SLABS], *step, *step_out;
+    uint32_t count;
+} norm;
+
+static void record_norm(gpu_stream *s, void *user)
+{
+    const norm *n = user;
+    gpu_view grads[SLABS];
+    for (uint32_t i = 0; i < n->count; i++)
+        grads[i] = n->grads[i]->view;
+    op_grad_norm(s, grads, n->count, n->step->view, n->step_out->view);
+}
+
+static void grad_norm(const uint32_t *counts, uint32_t slabs, values kind, uint32_t predictions,
+                      float max_grad_norm)
+{
+    static const char *const names[SLABS] = {"grads 0", "grads 1", "grads 2", "grads 3"};
+    trial *t = trial_open(device, "grad_norm of %u slabs, values %d, predictions %u, max %g", slabs,
+                          kind, predictions, max_grad_norm);
+    norm n = {.count = slabs};
+    const double *grads[SLABS];
+    size_t sizes[SLABS];
+    for (uint32_t i = 0; i < slabs; i++) {
+        n.grads[i] = trial_input(t, names[i], counts[i], kind);
+        grads[i] = n.grads[i]->ref;
+        sizes[i] = counts[i];
+    }
+    struct step_in step = {.lr = 1, .max_grad_norm = max_grad_norm};
+    struct step_out before = {.predictions = predictions, .top1 = 3, .loss_sum = 4, .grad_norm = 5};
+    n.step = trial_words(t, "step", sizeof step / 4, &step);
+    n.step_out = trial_free_words(t, "step_out", sizeof before / 4, &before);
+    double expected_norm, expected_scale;
+    ref_grad_norm(grads, sizes, slabs, predictions, max_grad_norm, &expected_norm, &expected_scale);
+    trial_run(t, record_norm, &n);
+
+    struct step_out after;
+    memcpy(&after, n.step_out->seen, sizeof after);
+    // some roundings of 6e-8 each; the sum's own stay near sqrt of the count of its partial sums
+    if (!(fabs(after.grad_norm - expected_norm) <= 1e-6 * expected_norm))
+        trial_wrong(t, "grad_norm is %.9g, expected %.9g", after.grad_norm, expected_norm);
+    if (!(fabs(after.grad_scale - expected_scale) <= 1e-6 * expected_scale))
+        trial_wrong(t, "grad_scale is %.9g, expected %.9g", after.grad_scale, expected_scale);
+    if (after.predictions != predictions || after.top1 != 3 || after.loss_sum != 4)
+        trial_wrong(t, "step_out was changed where it should not");
+    CHECK(trial_close(&t));
+}
+
+TEST(norm_and_clipping)
+{
+    const uint32_t one[] = {1}, few[] = {33, 1, 4097, 127}, many[] = {300001, 65536};
+    const uint32_t *slabs[] = {one, few, many};
+    const uint32_t counts[] = {1, 4, 2};
+    for (size_t i = 0; i < 3; i++) {
+        grad_norm(slabs[i], counts[i], VALUES_NORMAL, 5, 0.25f); // clips all but luck
+        grad_norm(slabs[i], counts[i], VALUES_NORMAL, 5, 1e6f);  // does not
+        grad_norm(slabs[i], counts[i], VALUES_FAR, 1, 0);        // must not
+        grad_norm(slabs[i], counts[i], VALUES_SMALL, 1000, -1);
+    }
+}
+
+TEST(norm_without_predictions_or_gradients)
+{
+    const uint32_t few[] = {33, 1, 4097, 127};
+    grad_norm(few, 4, VALUES_NORMAL, 0, 1);
+    grad_norm(few, 4, VALUES_ZERO, 5, 1);
+}
+
+// ---- AdamW ----
+
+typedef struct adamw {
+    tensor *step, *step_out, *weights, *grads, *m, *v;
+    uint32_t count;
+    float weight_decay;
+} adamw;
+
+static void record_adamw(gpu_stream *s, void *user)
+{
+    const adamw *a = user;
+    op_adamw_step(s, &(op_adamw){.step = a->step->view,
+                                 .step_out = a->step_out->view,
+                                 .weights = a->weights->view,
+                                 .grads = a->grads->view,
+                                 .m = a->m->view,
+                                 .v = a->v->view,
+                                 .count = a->count,
+                                 .beta1 = 0.9f,
+                                 .beta2 = 0.999f,
+                                 .eps = 1e-8f,
+                                 .weight_decay = a->weight_decay});
+}
+
+// lr 0.5 makes a step as large as the weights: an error of it cannot hide behind them.
+static void step(uint32_t count, uint32_t number, float grad_scale, float weight_decay)
+{
+    trial *t = trial_open(device, "adamw %u step %u scale %g decay %g", count, number, grad_scale,
+                          weight_decay);
+    adamw a = {.count = count, .weight_decay = weight_decay};
+    struct step_in in = {.lr = 0.5f, .step = number};
+    in.bias_correction1 = (float)(1 - pow(0.9, number));
+    in.bias_correction2 = (float)(1 - pow(0.999, number));
+    struct step_out out = {.predictions = 3, .grad_scale = grad_scale};
+    a.step = trial_words(t, "step", sizeof in / 4, &in);
+    a.step_out = trial_words(t, "step_out", sizeof out / 4, &out);
+    values moments = number > 1 ? VALUES_NORMAL : VALUES_ZERO;
+    a.weights = trial_inout(t, "weights", count, VALUES_NORMAL, LIMIT_FP32);
+    a.grads = trial_input(t, "grads", count, VALUES_NORMAL);
+    a.m = trial_inout(t, "m", count, moments, LIMIT_FP32);
+    a.v = trial_inout(t, "v", count, moments, LIMIT_FP32);
+    for (uint32_t i = 0; i < count; i++)
+        a.v->ref[i] *= a.v->ref[i]; // of squares
+    tensor_start_from_ref(a.v);
+    ref_adamw ref = {
+        .lr = in.lr,
+        .beta1 = 0.9f,
+        .beta2 = 0.999f,
+        .eps = 1e-8f,
+        .weight_decay = weight_decay,
+        .grad_scale = grad_scale,
+        .bias_correction1 = in.bias_correction1,
+        .bias_correction2 = in.bias_correction2,
+    };
+    ref_adamw_step(&ref, a.grads->ref, count, a.weights->ref, a.m->ref, a.v->ref);
+    trial_run(t, record_adamw, &a);
+    CHECK(trial_close(&t));
+}
+
+static const uint32_t COUNTS[] = {1, 2, 3, 17, 33, 64, 65, 100, 127, 513, 4097, 100003};
+
+TEST(adamw_steps)
+{
+    for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
+        step(COUNTS[i], 1, 0.125f, i % 2 ? 0.01f : 0);
+        step(COUNTS[i], 1000, 1, i % 2 ? 0 : 0.01f);
+    }
+}
+
+TEST(adamw_without_predictions_moves_by_its_moments_only)
+{
+    step(100, 1, 0, 0.01f); // they are 0: only the decay is left
+    step(100, 7, 0, 0.01f);
+}
+
+TEST(wrong_views_are_refused)
+{
+    trial *t = trial_open(device, "optimiser with wrong views");
+    norm n = {.count = 2};
+    n.grads[0] = trial_free_words(t, "gradients", 5, NULL);
+    n.grads[1] = trial_free_words(t, "gradients", 5, NULL);
+    adamw a = {.count = 5};
+    n.step = a.step = trial_free_words(t, "step", sizeof(struct step_in) / 4, NULL);
+    n.step_out = a.step_out = trial_free_words(t, "step_out", sizeof(struct step_out) / 4, NULL);
+    a.weights = trial_free_words(t, "weights", 5, NULL);
+    a.grads = trial_free_words(t, "grads", 5, NULL);
+    a.m = trial_free_words(t, "m", 5, NULL);
+    a.v = trial_free_words(t, "v", 5, NULL);
+    trial_needs(t, n.grads[1], record_norm, &n);
+    trial_needs_all(t, n.step, record_norm, &n);
+    trial_needs_all(t, n.step_out, record_norm, &n);
+    tensor *adam[] = {a.step, a.step_out, a.weights, a.grads, a.m, a.v};
+    for (size_t i = 0; i < sizeof adam / sizeof *adam; i++)
+        trial_needs_all(t, adam[i], record_adamw, &a);
+    CHECK(trial_close(&t));
+}
+
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    RUN(norm_and_clipping);
+    RUN(norm_without_predictions_or_gradients);
+    RUN(adamw_steps);
+    RUN(adamw_without_predictions_moves_by_its_moments_only);
+    RUN(wrong_views_are_refused);
+}
+
+int main(void)
+{
+    return devices_run(on_device) ? check_report() : 77;
+}
