@@ -54,7 +54,7 @@ vkb_status text_file_open(vkb_context *ctx, const char *path, text_file *file)
     bool blank = true;
     for (size_t at = 0; at < file->bytes;) {
         uint32_t code = unicode_read(file->data, file->bytes, &at, &file->invalid);
-        blank = blank && (unicode_is_white_space(code) || unicode_is_control(code));
+        blank = blank && (unicode_is_white_space(code) || unicode_is_dropped(code));
     }
     if (!blank)
         return VKB_OK;

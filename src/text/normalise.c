@@ -37,7 +37,7 @@ static bool push_character(const text_normaliser *rules, text_normal *out, uint3
 {
     if (rules->clean_text) {
         // A control character leaves no blank: form feed, say, joins the words on its two sides.
-        if (code == 0 || code == UNICODE_REPLACEMENT || unicode_is_control(code))
+        if (unicode_is_dropped(code))
             return true;
         if (unicode_is_white_space(code))
             code = ' ';

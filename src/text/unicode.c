@@ -1,6 +1,23 @@
 #include "text/unicode.h"
 
+#include "text/unicode_tables.h"
+
 #include <utf8proc.h>
+
+#define COUNT(ranges) (sizeof(ranges) / sizeof((ranges)[0]))
+
+static bool is_in(const uint32_t (*ranges)[2], size_t count, uint32_t code)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (ranges[middle][1] < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && ranges[low][0] <= code;
+}
 
 uint32_t unicode_read(const char *text, size_t bytes, size_t *at, size_t *invalid)
 {
@@ -41,18 +58,11 @@ bool unicode_is_white_space(uint32_t code)
            code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
 }
 
-bool unicode_is_control(uint32_t code)
+bool unicode_is_dropped(uint32_t code)
 {
     if (code < 0x80)
         return (code < ' ' && code != '\t' && code != '\n' && code != '\r') || code == 0x7F;
-    switch (utf8proc_category((utf8proc_int32_t)code)) {
-    case UTF8PROC_CATEGORY_CC:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_CO:
-        return true;
-    default:
-        return false;
-    }
+    return is_in(dropped_ranges, COUNT(dropped_ranges), code);
 }
 
 bool unicode_is_punctuation(uint32_t code)
@@ -60,18 +70,7 @@ bool unicode_is_punctuation(uint32_t code)
     if (code < 0x80)
         return (code >= '!' && code <= '/') || (code >= ':' && code <= '@') ||
                (code >= '[' && code <= '`') || (code >= '{' && code <= '~');
-    switch (utf8proc_category((utf8proc_int32_t)code)) {
-    case UTF8PROC_CATEGORY_PC:
-    case UTF8PROC_CATEGORY_PD:
-    case UTF8PROC_CATEGORY_PS:
-    case UTF8PROC_CATEGORY_PE:
-    case UTF8PROC_CATEGORY_PI:
-    case UTF8PROC_CATEGORY_PF:
-    case UTF8PROC_CATEGORY_PO:
-        return true;
-    default:
-        return false;
-    }
+    return is_in(punctuation_ranges, COUNT(punctuation_ranges), code);
 }
 
 bool unicode_is_cjk(uint32_t code)
@@ -83,7 +82,7 @@ bool unicode_is_cjk(uint32_t code)
     };
     if (code < 0x3400)
         return false;
-    for (size_t i = 0; i < sizeof(range) / sizeof(range[0]); i++)
+    for (size_t i = 0; i < COUNT(range); i++)
         if (code >= range[i][0] && code <= range[i][1])
             return true;
     return false;
@@ -91,7 +90,7 @@ bool unicode_is_cjk(uint32_t code)
 
 bool unicode_is_accent(uint32_t code)
 {
-    return code >= 0x300 && utf8proc_category((utf8proc_int32_t)code) == UTF8PROC_CATEGORY_MN;
+    return code >= 0x300 && is_in(accent_ranges, COUNT(accent_ranges), code);
 }
 
 bool unicode_is_word(uint32_t code)

@@ -1,8 +1,8 @@
 // What BERT's tokenizer asks about one code point, and UTF-8 in and out.
 //
-// The questions are those of the fast (Rust) tokenizer. Its category tables are of Unicode 8 (2015),
-// ours are utf8proc's: marks, format characters and punctuation added to Unicode since are
-// classified here and unknown there, 501 characters in all.
+// The answers are the fast (Rust) tokenizer's, whose category tables are of Unicode 8 (2015):
+// unicode_tables.h holds them, so that ids do not depend on the Unicode that the machine's library
+// knows. Decomposition and lower case are utf8proc's.
 #ifndef VKB_TEXT_UNICODE_H
 #define VKB_TEXT_UNICODE_H
 
@@ -20,7 +20,7 @@ uint32_t unicode_read(const char *text, size_t bytes, size_t *at, size_t *invali
 size_t unicode_write(uint32_t code, char out[4]);
 
 bool unicode_is_white_space(uint32_t code); // the property White_Space
-bool unicode_is_control(uint32_t code);     // Cc, Cf, Co but not tab, LF, CR
+bool unicode_is_dropped(uint32_t code);     // Cc, Cf, Co but not tab, LF, CR; U+FFFD
 bool unicode_is_punctuation(uint32_t code); // P*, and ASCII's symbols too
 bool unicode_is_cjk(uint32_t code);         // ideographs that become a word each
 bool unicode_is_accent(uint32_t code);      // Mn
