@@ -6,7 +6,7 @@
 //   0  step      step_in     in: lr, c1, c2       3  grads  f32[count]  in, of the sum of losses
 //   1  step_out  step_out    in: grad_scale       4  m      f32[count]  in and out
 //   2  weights   f32[count]  in and out           5  v      f32[count]  in and out
-//   constants: 0, 1 four.glsl                     grid: op_flat_for
+//   constants: 0 to 2 four.glsl                     grid: op_flat_for
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
@@ -14,23 +14,23 @@
 
 layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
 layout(set = 0, binding = 1) readonly buffer result_buffer { step_out result; };
-FOUR_BUFFER(2, , weights);
-FOUR_BUFFER(3, readonly, grads);
-FOUR_BUFFER(4, , m);
-FOUR_BUFFER(5, , v);
+ROW4_INOUT(2, weights)
+ROW4_IN(3, grads)
+ROW4_INOUT(4, m)
+ROW4_INOUT(5, v)
 layout(push_constant) uniform push { adamw_params p; };
 
 void main()
 {
     float rate = now.lr / now.bias_correction1, root2 = sqrt(now.bias_correction2);
     FOUR_EACH(i, p.count) {
-        vec4 g = FOUR_LOAD(grads, i, p.count) * result.grad_scale;
-        vec4 first = p.beta1 * FOUR_LOAD(m, i, p.count) + (1 - p.beta1) * g;
-        vec4 second = p.beta2 * FOUR_LOAD(v, i, p.count) + (1 - p.beta2) * g * g;
-        vec4 w = FOUR_LOAD(weights, i, p.count) * (1 - now.lr * p.weight_decay);
+        vec4 g = grads_at(i, p.count) * result.grad_scale;
+        vec4 first = p.beta1 * m_at(i, p.count) + (1 - p.beta1) * g;
+        vec4 second = p.beta2 * v_at(i, p.count) + (1 - p.beta2) * g * g;
+        vec4 w = weights_at(i, p.count) * (1 - now.lr * p.weight_decay);
         w -= rate * first / (sqrt(second) / root2 + p.eps);
-        FOUR_STORE(m, i, p.count, first);
-        FOUR_STORE(v, i, p.count, second);
-        FOUR_STORE(weights, i, p.count, w);
+        m_put(i, p.count, first);
+        v_put(i, p.count, second);
+        weights_put(i, p.count, w);
     }
 }

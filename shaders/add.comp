@@ -1,20 +1,20 @@
 // y += x.
 //
-//   0  x  f32[count]  in            constants: 0, 1 four.glsl
+//   0  x  f32[count]  in            constants: 0 to 2 four.glsl
 //   1  y  f32[count]  in and out    grid: op_flat_for
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "four.glsl"
 
-FOUR_BUFFER(0, readonly, x);
-FOUR_BUFFER(1, , y);
+ROW4_IN(0, x)
+ROW4_INOUT(1, y)
 layout(push_constant) uniform push { gelu_params p; };
 
 void main()
 {
     FOUR_EACH(i, p.count) {
-        vec4 value = FOUR_LOAD(y, i, p.count) + FOUR_LOAD(x, i, p.count);
-        FOUR_STORE(y, i, p.count, value);
+        vec4 value = y_at(i, p.count) + x_at(i, p.count);
+        y_put(i, p.count, value);
     }
 }

@@ -1,7 +1,7 @@
 // y = residual + dropout(x), see dropout.comp.
 //
-//   0  step      step_in     in, unread without DROPS    constants: 0, 1 four.glsl
-//   1  x         f32[count]  in                                     2 DROPS: 0 adds x as it is
+//   0  step      step_in     in, unread without DROPS    constants: 0 to 2 four.glsl
+//   1  x         f32[count]  in                                     3 DROPS: 0 adds x as it is
 //   2  residual  f32[count]  in                          grid: op_flat_for
 //   3  y         f32[count]  out, may be x or residual
 #version 450
@@ -10,12 +10,12 @@
 #include "four.glsl"
 #include "philox.glsl"
 
-layout(constant_id = 2) const uint DROPS = 1;
+layout(constant_id = 3) const uint DROPS = 1;
 
 layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
-FOUR_BUFFER(1, readonly, x);
-FOUR_BUFFER(2, readonly, residual);
-FOUR_BUFFER(3, writeonly, y);
+ROW4_IN(1, x)
+ROW4_IN(2, residual)
+ROW4_OUT(3, y)
 layout(push_constant) uniform push { dropout_params p; };
 
 void main()
@@ -24,11 +24,11 @@ void main()
     if (DROPS != 0)
         draw = uvec3(now.seed_low, now.seed_high, now.step);
     FOUR_EACH(i, p.count) {
-        vec4 value = FOUR_LOAD(x, i, p.count);
+        vec4 value = x_at(i, p.count);
         if (DROPS != 0)
             value = mix(vec4(0), value / p.keep,
-                        philox_kept(draw.xy, i, p.site, draw.z, p.keep));
-        value += FOUR_LOAD(residual, i, p.count);
-        FOUR_STORE(y, i, p.count, value);
+                        philox_kept(draw.xy, i / 4, p.site, draw.z, p.keep));
+        value += residual_at(i, p.count);
+        y_put(i, p.count, value);
     }
 }

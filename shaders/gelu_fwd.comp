@@ -1,6 +1,6 @@
 // y = gelu(x).
 //
-//   0  x  f32[count]  in        constants: 0, 1 four.glsl, 2 the form (gelu.glsl)
+//   0  x  f32[count]  in        constants: 0 to 2 four.glsl, 3 the form (gelu.glsl)
 //   1  y  f32[count]  out       grid: op_flat_for
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -8,14 +8,14 @@
 #include "four.glsl"
 #include "gelu.glsl"
 
-FOUR_BUFFER(0, readonly, x);
-FOUR_BUFFER(1, writeonly, y);
+ROW4_IN(0, x)
+ROW4_OUT(1, y)
 layout(push_constant) uniform push { gelu_params p; };
 
 void main()
 {
     FOUR_EACH(i, p.count) {
-        vec4 value = gelu(FOUR_LOAD(x, i, p.count));
-        FOUR_STORE(y, i, p.count, value);
+        vec4 value = gelu(x_at(i, p.count));
+        y_put(i, p.count, value);
     }
 }

@@ -18,6 +18,6 @@ void op_adamw_step(gpu_stream *s, const op_adamw *a)
                                            .beta2 = a->beta2,
                                            .eps = a->eps,
                                            .weight_decay = a->weight_decay},
-            .spec = {f.size, f.turns}, .spec_count = 2, .groups = f.groups,
+            .spec = {f.size, f.turns, f.aligned}, .spec_count = 3, .groups = f.groups,
             .flops = 15.0 * (double)a->count);
 }

@@ -29,7 +29,7 @@ void op_dropout_apply(gpu_stream *s, op_dropout d, gpu_view x, uint32_t count, g
     op_flat f = op_flat_for(s, count);
     gpu_run(s, dropout, .bind = {dropout_step(d, x), x, y},
             .push = &(struct dropout_params){.count = count, .site = d.site, .keep = 1 - d.p},
-            .spec = {f.size, f.turns, d.p > 0}, .spec_count = 3, .groups = f.groups);
+            .spec = {f.size, f.turns, f.aligned, d.p > 0}, .spec_count = 4, .groups = f.groups);
 }
 
 void op_dropout_add(gpu_stream *s, op_dropout d, gpu_view x, gpu_view residual, uint32_t count,
@@ -41,7 +41,7 @@ void op_dropout_add(gpu_stream *s, op_dropout d, gpu_view x, gpu_view residual, 
     op_flat f = op_flat_for(s, count);
     gpu_run(s, dropout_add, .bind = {dropout_step(d, x), x, residual, y},
             .push = &(struct dropout_params){.count = count, .site = d.site, .keep = 1 - d.p},
-            .spec = {f.size, f.turns, d.p > 0}, .spec_count = 3, .groups = f.groups);
+            .spec = {f.size, f.turns, f.aligned, d.p > 0}, .spec_count = 4, .groups = f.groups);
 }
 
 void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y)
@@ -50,5 +50,5 @@ void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y)
         return;
     op_flat f = op_flat_for(s, count);
     gpu_run(s, add, .bind = {x, y}, .push = &(struct gelu_params){.count = count},
-            .spec = {f.size, f.turns}, .spec_count = 2, .groups = f.groups);
+            .spec = {f.size, f.turns, f.aligned}, .spec_count = 3, .groups = f.groups);
 }

@@ -9,8 +9,8 @@ void op_gelu_fwd(gpu_stream *s, gpu_view x, uint32_t count, vkb_activation form,
         return;
     op_flat f = op_flat_for(s, count);
     gpu_run(s, gelu_fwd, .bind = {x, y}, .push = &(struct gelu_params){count},
-            .spec = {f.size, f.turns, form == VKB_GELU_TANH}, .spec_count = 3, .groups = f.groups,
-            .flops = (double)FLOPS_AN_ELEMENT * count);
+            .spec = {f.size, f.turns, f.aligned, form == VKB_GELU_TANH}, .spec_count = 4,
+            .groups = f.groups, .flops = (double)FLOPS_AN_ELEMENT * count);
 }
 
 void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t count, vkb_activation form,
@@ -21,6 +21,6 @@ void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t count, vkb_act
         return;
     op_flat f = op_flat_for(s, count);
     gpu_run(s, gelu_bwd, .bind = {x, dy, dx}, .push = &(struct gelu_params){count},
-            .spec = {f.size, f.turns, form == VKB_GELU_TANH}, .spec_count = 3, .groups = f.groups,
-            .flops = (double)FLOPS_AN_ELEMENT * count);
+            .spec = {f.size, f.turns, f.aligned, form == VKB_GELU_TANH}, .spec_count = 4,
+            .groups = f.groups, .flops = (double)FLOPS_AN_ELEMENT * count);
 }

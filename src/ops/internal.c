@@ -42,7 +42,7 @@ op_group op_group_for(const gpu_stream *s, uint32_t items)
 op_flat op_flat_for(const gpu_stream *s, uint64_t count)
 {
     bool software = op_is_software(s);
-    op_flat f = {.size = software ? 64 : 256, .turns = software ? 8 : 1};
+    op_flat f = {.size = software ? 64 : 256, .turns = software ? 8 : 1, .aligned = count % 4 == 0};
     f.groups = gpu_items(op_div_up(count, 4ull * f.size * f.turns));
     return f;
 }

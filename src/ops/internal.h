@@ -40,10 +40,10 @@ typedef struct op_rows {
 op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols);
 
 // Pointwise kernels: an invocation works on `turns` vec4s, a workgroup's size apart (shaders/
-// four.glsl). Specialisation constants 0 and 1 of such kernels:
-//     .spec = {f.size, f.turns}, .spec_count = 2, .groups = f.groups
+// four.glsl). Specialisation constants 0 to 2 of such kernels:
+//     .spec = {f.size, f.turns, f.aligned}, .spec_count = 3, .groups = f.groups
 typedef struct op_flat {
-    uint32_t size, turns;
+    uint32_t size, turns, aligned;
     gpu_groups groups;
 } op_flat;
 op_flat op_flat_for(const gpu_stream *s, uint64_t count);
