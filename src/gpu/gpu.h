@@ -145,7 +145,7 @@ gpu_counters gpu_count(const vkb_device *dev);
 
 // ---- For tests: what good hardware does not show ----
 
-// No more than `bytes` in all are allocated from now on, as on a small device.
+// No more than `bytes` beyond what is allocated now, as on a small device; UINT64_MAX ends it.
 void gpu_test_limit_memory(vkb_device *dev, uint64_t bytes);
 // gpu_upload and gpu_download go through staging buffers even where the memory is mapped.
 void gpu_test_force_staging(vkb_device *dev, bool on);

@@ -272,5 +272,5 @@ void gpu_memory_close(vkb_device *dev)
 
 void gpu_test_limit_memory(vkb_device *dev, uint64_t bytes)
 {
-    dev->memory.limit = bytes;
+    dev->memory.limit = bytes < UINT64_MAX ? dev->memory.total + bytes : bytes;
 }
