@@ -1,0 +1,83 @@
+// What every command shares. A command is a row: its words, its table of flags, its function. It
+// stands on vkbert.h alone; main.c parses its flags, runs it and prints the one sentence of a
+// failure.
+#ifndef VKB_CLI_CLI_H
+#define VKB_CLI_CLI_H
+
+#include "cli/flags.h"
+#include "cli/output.h"
+#include "vkbert.h"
+
+struct cli_state {
+    vkb_context *ctx;
+    output out;
+    int argc; // the whole command line, for the line that resumes a run
+    char **argv;
+    char error[2048]; // the program's own failure; "": the library's, vkb_error
+};
+
+// Records the sentence of a failure of the program's own and returns status.
+vkb_status cli_fail(cli_state *cli, vkb_status status, const char *format, ...) OUTPUT_PRINTF(3, 4);
+vkb_status cli_fail_memory(cli_state *cli);
+
+// Leaves the calling function's work to its cleanup label when expr fails. The function has
+// `vkb_status status` and `cleanup:`.
+#define CLI_TRY(expr)                                                                              \
+    do {                                                                                           \
+        if ((status = (expr)) != VKB_OK)                                                           \
+            goto cleanup;                                                                          \
+    } while (0)
+
+#define CLI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+// The first member of every command's options.
+typedef struct common_options {
+    bool quiet, verbose;
+    const char *device;
+    bool validate;
+} common_options;
+
+// The rows of those members: the last of every command's table.
+#define CLI_FLAGS_OUTPUT                                                                           \
+    FLAG_GROUP("Output"),                                                                          \
+        {"quiet", FLAG_BOOL, offsetof(common_options, quiet), .letter = 'q',                       \
+         .help = "only warnings, errors and results"},                                             \
+    {                                                                                              \
+        "verbose", FLAG_BOOL, offsetof(common_options, verbose),                                   \
+            .letter = 'v', .help = "more lines about what is done"                                 \
+    }
+
+#define CLI_FLAGS_DEVICE                                                                           \
+    FLAG_GROUP("Device"),                                                                          \
+        {"device", FLAG_TEXT, offsetof(common_options, device), .value = "WHICH",                  \
+         .help = "an index, part of the name, a UUID, or cpu (a software driver); else "           \
+                 "$VKBERT_DEVICE, else the best"},                                                 \
+    {                                                                                              \
+        "validate", FLAG_BOOL, offsetof(common_options, validate),                                 \
+            .help = "check every Vulkan call with the validation layers (slow)"                    \
+    }
+
+typedef struct command {
+    const char *name;
+    const char *usage;   // behind "vkbert NAME "
+    const char *summary; // one line
+    const flag_table *flags;
+    size_t options_size; // of a struct whose first member is common_options
+    vkb_status (*run)(cli_state *cli, flag_set *set);
+} command;
+
+extern const command command_devices, command_vocab, command_tokenize, command_train, command_eval,
+    command_fill_mask, command_info;
+
+// ---- Steps that several commands take ----
+
+vkb_status cli_open_device(cli_state *cli, const common_options *common, vkb_device **out);
+
+// A folder that exists, or VKB_BAD_FILE with what to do.
+vkb_status cli_check_model(cli_state *cli, const char *folder);
+
+// Calls line for each line of standard input, without its line end, until one fails.
+typedef vkb_status (*line_fn)(void *user, const char *line, size_t bytes, size_t number);
+vkb_status cli_each_line(cli_state *cli, line_fn line, void *user);
+
+#endif

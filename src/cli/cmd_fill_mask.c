@@ -1,0 +1,246 @@
+// vkbert fill-mask: the words that a model puts for [MASK]. --json is what transformers' fill-mask
+// pipeline returns: a list a text, of one dict a candidate; a list of such lists when the text has
+// several masks; a list of all that when there are several texts.
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct fill_options {
+    common_options common;
+    const char *model;
+    int64_t top_k;
+    const char *targets;
+    bool truncate, json;
+} fill_options;
+
+#define AT(member) offsetof(fill_options, member)
+static const flag rows[] = {
+    FLAG_GROUP("Model"),
+    {"model", FLAG_TEXT, AT(model), .letter = 'm', .value = "MODEL", .help = "a model's folder"},
+    FLAG_GROUP("Candidates"),
+    {"top-k", FLAG_INT, AT(top_k), "5", .letter = 'k', .value = "N", .low = 1, .high = 16777216,
+     .help = "candidates a mask"},
+    {"targets", FLAG_TEXT, AT(targets), .value = "A,B,...",
+     .help = "score these words instead of the best"},
+    {"truncate", FLAG_BOOL, AT(truncate), .help = "cut a text that is too long"},
+    {"json", FLAG_BOOL, AT(json), .help = "one JSON document, as transformers' pipeline returns"},
+    CLI_FLAGS_DEVICE,
+    CLI_FLAGS_OUTPUT,
+};
+#undef AT
+
+typedef struct fill_job {
+    cli_state *cli;
+    const fill_options *options;
+    vkb_tokenizer *tok;
+    vkb_model *model;
+    vkb_fill_params params;
+    uint32_t *targets;      // owns params.targets
+    vkb_fill_result result; // reused from text to text
+    cJSON *texts;           // with --json: an item a text
+    size_t done;
+} fill_job;
+
+// ---- Targets ----
+
+// The id of a word, or of the first piece of one that is not in the vocabulary; false: none.
+static vkb_status target_id(fill_job *job, const char *word, uint32_t *id, bool *found)
+{
+    output *out = &job->cli->out;
+    vkb_tokens tokens = {0};
+    *found = vkb_tokenizer_find(job->tok, word, id);
+    if (*found)
+        return VKB_OK;
+    vkb_status status = vkb_encode(job->tok, word, strlen(word), NULL, 0, false, &tokens);
+    if (status == VKB_OK && tokens.count) {
+        *id = tokens.at[0].id;
+        *found = true;
+        output_warn(out, "the target \"%s\" is not in the vocabulary: \"%s\" stands for it", word,
+                    vkb_tokenizer_piece(job->tok, *id));
+    } else if (status == VKB_OK) {
+        output_warn(out, "the target \"%s\" has no token in the vocabulary: it is left out", word);
+    }
+    vkb_tokens_free(&tokens);
+    return status;
+}
+
+static void add_target(fill_job *job, uint32_t id)
+{
+    for (size_t i = 0; i < job->params.target_count; i++) {
+        if (job->targets[i] == id)
+            return;
+    }
+    job->targets[job->params.target_count++] = id;
+}
+
+static vkb_status read_targets(fill_job *job)
+{
+    vkb_status status = VKB_OK;
+    char *words = strdup(job->options->targets), *rest = NULL;
+    job->targets = malloc((strlen(job->options->targets) + 1) * sizeof(*job->targets));
+    if (!words || !job->targets)
+        CLI_TRY(cli_fail_memory(job->cli));
+    for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+        uint32_t id;
+        bool found;
+        CLI_TRY(target_id(job, word, &id, &found));
+        if (found)
+            add_target(job, id);
+    }
+    if (!job->params.target_count)
+        CLI_TRY(cli_fail(job->cli, VKB_BAD_ARGUMENT,
+                         "--targets %s: none of them is a word of the vocabulary",
+                         job->options->targets));
+    job->params.targets = job->targets;
+    if (job->params.top_k > job->params.target_count)
+        job->params.top_k = (uint32_t)job->params.target_count;
+cleanup:
+    free(words);
+    return status;
+}
+
+// ---- Results ----
+
+static vkb_status decode_piece(const fill_job *job, uint32_t id, char **text)
+{
+    return vkb_decode(job->tok, &id, 1, false, text);
+}
+
+// The whole text with one mask filled. With a single mask special tokens are left out, so that it
+// reads as a sentence; with several they stay, and the other masks are seen.
+static vkb_status decode_sequence(const fill_job *job, size_t mask, uint32_t id, char **text)
+{
+    const vkb_fill_result *result = &job->result;
+    uint32_t *ids = malloc((result->tokens.count + 1) * sizeof(*ids));
+    if (!ids)
+        return cli_fail_memory(job->cli);
+    for (size_t i = 0; i < result->tokens.count; i++)
+        ids[i] = result->tokens.at[i].id;
+    ids[result->mask_positions[mask]] = id;
+    vkb_status status =
+        vkb_decode(job->tok, ids, result->tokens.count, result->mask_count == 1, text);
+    free(ids);
+    return status;
+}
+
+static vkb_status add_candidate(fill_job *job, size_t mask, const vkb_fill *fill, cJSON *list)
+{
+    char *piece = NULL, *sequence = NULL;
+    vkb_status status = VKB_OK;
+    CLI_TRY(decode_piece(job, fill->token, &piece));
+    CLI_TRY(decode_sequence(job, mask, fill->token, &sequence));
+    if (list) {
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddNumberToObject(item, "score", fill->score);
+        cJSON_AddNumberToObject(item, "token", fill->token);
+        cJSON_AddStringToObject(item, "token_str", piece);
+        cJSON_AddStringToObject(item, "sequence", sequence);
+        cJSON_AddItemToArray(list, item);
+    } else {
+        printf("  %.4f  %-16s %s\n", fill->score, piece, sequence);
+    }
+cleanup:
+    free(sequence);
+    free(piece);
+    return status;
+}
+
+static vkb_status add_text(fill_job *job, const char *text)
+{
+    const vkb_fill_result *result = &job->result;
+    cJSON *item = NULL; // the text's own list: of candidates, or of its masks' lists
+    if (job->texts) {
+        item = cJSON_CreateArray();
+        cJSON_AddItemToArray(job->texts, item);
+    } else {
+        printf("%s%s\n", job->done ? "\n" : "", text);
+    }
+    vkb_status status = VKB_OK;
+    for (size_t mask = 0; mask < result->mask_count && status == VKB_OK; mask++) {
+        cJSON *list = item;
+        if (item && result->mask_count > 1) {
+            list = cJSON_CreateArray();
+            cJSON_AddItemToArray(item, list);
+        } else if (!item && result->mask_count > 1) {
+            printf(" [MASK] %zu of %zu\n", mask + 1, result->mask_count);
+        }
+        for (size_t k = 0; k < result->top_k && status == VKB_OK; k++)
+            status = add_candidate(job, mask, &result->fills[mask * result->top_k + k], list);
+    }
+    job->done++;
+    return status;
+}
+
+static vkb_status fill_text(fill_job *job, const char *text)
+{
+    vkb_status status = vkb_fill_mask(job->model, job->tok, text, &job->params, &job->result);
+    return status == VKB_OK ? add_text(job, text) : status;
+}
+
+static vkb_status fill_line(void *user, const char *line, size_t bytes, size_t number)
+{
+    fill_job *job = user;
+    bool blank = line[strspn(line, " \t")] == 0;
+    vkb_status status = blank ? VKB_OK : fill_text(job, line);
+    (void)bytes;
+    if (status == VKB_BAD_ARGUMENT && !*job->cli->error) // the argument is a line of a file here
+        return cli_fail(job->cli, VKB_BAD_FILE, "standard input, line %zu: %s", number,
+                        vkb_error(job->cli->ctx));
+    return status;
+}
+
+static vkb_status print_json(fill_job *job)
+{
+    cJSON *tree = job->texts;
+    if (job->done == 1) {
+        tree = cJSON_DetachItemFromArray(job->texts, 0);
+        cJSON_Delete(job->texts);
+    }
+    job->texts = NULL;
+    return output_json(job->cli, tree);
+}
+
+static vkb_status run(cli_state *cli, flag_set *set)
+{
+    vkb_device *device = NULL;
+    fill_job job = {.cli = cli, .options = set->options};
+    vkb_status status = VKB_OK;
+    job.params.top_k = (uint32_t)job.options->top_k;
+    job.params.truncate = job.options->truncate;
+    CLI_TRY(cli_check_model(cli, job.options->model));
+    CLI_TRY(vkb_tokenizer_load(cli->ctx, job.options->model, &job.tok));
+    if (job.options->targets)
+        CLI_TRY(read_targets(&job));
+    CLI_TRY(cli_open_device(cli, &job.options->common, &device));
+    CLI_TRY(vkb_model_load(device, job.options->model, &job.model));
+    job.texts = job.options->json ? cJSON_CreateArray() : NULL;
+    for (size_t i = 0; i < set->texts.count; i++)
+        CLI_TRY(fill_text(&job, set->texts.at[i]));
+    if (!set->texts.count)
+        CLI_TRY(cli_each_line(cli, fill_line, &job));
+    if (!job.done)
+        CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT,
+                         "a text with [MASK] is needed, as argument or on standard input"));
+    if (job.texts)
+        status = print_json(&job);
+cleanup:
+    cJSON_Delete(job.texts);
+    vkb_fill_result_free(&job.result);
+    free(job.targets);
+    vkb_model_destroy(&job.model);
+    vkb_tokenizer_destroy(&job.tok);
+    vkb_device_close(&device);
+    return status;
+}
+
+const command command_fill_mask = {
+    .name = "fill-mask",
+    .usage = "-m MODEL [\"text with [MASK]\"...]",
+    .summary = "Fills the [MASK]s of texts, given as arguments or as lines of standard input",
+    .flags = &(const flag_table){.rows = rows, .count = CLI_COUNT(rows), .texts = "texts"},
+    .options_size = sizeof(fill_options),
+    .run = run,
+};

@@ -1,0 +1,250 @@
+// vkbert train: a drop-in for run_mlm.py. The stages, in order; all that can be refused is refused
+// before anything slow starts.
+#include "cli/train.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- Tokenizer and text ----
+
+static vkb_status open_tokenizer(train_run *run)
+{
+    const train_options *o = run->options;
+    const char *folder = run->resume ? run->resume : o->tokenizer ? o->tokenizer : o->model;
+    if (folder)
+        return vkb_tokenizer_load(run->cli->ctx, folder, &run->tok);
+    vkb_vocab_params params = {.vocab_size = (uint32_t)o->vocab_size,
+                               .min_frequency = (uint32_t)o->min_frequency,
+                               .cased = o->cased};
+    output_note(&run->cli->out, "training a vocabulary of %" PRId64 " on the text", o->vocab_size);
+    return vkb_tokenizer_train(run->cli->ctx, o->train_files.at, o->train_files.count, &params,
+                               &run->tok);
+}
+
+static vkb_status load_file_set(train_run *run, const text_list *files, int64_t max_samples,
+                                double split, vkb_dataset **out, vkb_dataset **held_out)
+{
+    vkb_dataset_params params = {
+        .max_seq_length = run->max_seq_length,
+        .line_by_line = run->options->line_by_line,
+        .max_samples = max_samples > 0 ? (size_t)max_samples : 0,
+        .validation_split = split,
+    };
+    return vkb_dataset_load(run->tok, files->at, files->count, &params, out, held_out);
+}
+
+static vkb_status load_text(train_run *run)
+{
+    const train_options *o = run->options;
+    vkb_status status = VKB_OK;
+    double split = o->validation_files.count ? 0 : o->validation_split / 100;
+    if (run->do_train || !o->validation_files.count)
+        CLI_TRY(load_file_set(run, &o->train_files, o->max_train_samples, split, &run->train,
+                              split > 0 ? &run->valid : NULL));
+    if (o->validation_files.count)
+        CLI_TRY(
+            load_file_set(run, &o->validation_files, o->max_eval_samples, 0, &run->valid, NULL));
+    if (run->train)
+        output_note(&run->cli->out, "text: %s rows of %u, %s tokens",
+                    show_count(vkb_dataset_rows(run->train)).text, run->max_seq_length,
+                    show_count(vkb_dataset_tokens(run->train)).text);
+    if (run->valid)
+        output_note(&run->cli->out, "held out: %s rows, unigram entropy %.3f nats",
+                    show_count(vkb_dataset_rows(run->valid)).text,
+                    vkb_dataset_unigram_entropy(run->valid));
+cleanup:
+    return status;
+}
+
+// ---- Model ----
+
+static const char *model_folder(const train_run *run)
+{
+    return run->resume ? run->resume : run->options->model;
+}
+
+// run->config, without a device.
+static vkb_status choose_config(train_run *run)
+{
+    vkb_status status = VKB_OK;
+    vkb_folder *folder = NULL;
+    if (train_from_scratch(run)) {
+        CLI_TRY(train_make_config(run));
+        run->config.vocab_size =
+            run->tok ? vkb_tokenizer_size(run->tok) : (uint32_t)run->options->vocab_size;
+        if (run->tok)
+            run->config.pad_token_id = vkb_tokenizer_special(run->tok).pad;
+    } else {
+        CLI_TRY(vkb_folder_open(run->cli->ctx, model_folder(run), &folder));
+        run->config = *vkb_folder_config(folder);
+    }
+    status = train_choose_length(run);
+cleanup:
+    vkb_folder_close(&folder);
+    return status;
+}
+
+static vkb_status make_model(train_run *run)
+{
+    const train_options *o = run->options;
+    if (!train_from_scratch(run))
+        return vkb_model_load(run->device, model_folder(run), &run->model);
+    vkb_init_params init = {
+        .seed = (uint64_t)o->seed,
+        .sinusoidal_positions = strcmp(o->position_init, "sinusoidal") == 0,
+        .key_from_query = strcmp(o->key_init, "query") == 0,
+    };
+    return vkb_model_create(run->device, &run->config, &init, &run->model);
+}
+
+// ---- Stages ----
+
+// What is wrong with the files and folders that the command line names.
+static vkb_status check_files(train_run *run)
+{
+    const train_options *o = run->options;
+    vkb_status status = VKB_OK;
+    if (o->model)
+        CLI_TRY(cli_check_model(run->cli, o->model));
+    if (o->tokenizer)
+        CLI_TRY(cli_check_model(run->cli, o->tokenizer));
+    if (o->config_name && !path_exists(o->config_name))
+        CLI_TRY(cli_fail(run->cli, VKB_BAD_FILE, "%s: there is no such file", o->config_name));
+    CLI_TRY(files_check_text(run->cli, &o->train_files));
+    CLI_TRY(files_check_text(run->cli, &o->validation_files));
+cleanup:
+    return status;
+}
+
+static vkb_status print_plan(train_run *run)
+{
+    vkb_plan_entry *plan = NULL;
+    uint64_t total = 0;
+    const char *folder = run->options->tokenizer ? run->options->tokenizer : run->options->model;
+    vkb_status status = VKB_OK;
+    if (folder)
+        CLI_TRY(vkb_tokenizer_load(run->cli->ctx, folder, &run->tok));
+    CLI_TRY(choose_config(run));
+    train_print_recipe(run);
+    CLI_TRY(
+        vkb_trainer_plan(run->cli->ctx, &run->config, &run->params, run->max_seq_length, &plan));
+    for (const vkb_plan_entry *entry = plan; entry->name; entry++) {
+        printf("%12s  %s\n", show_bytes(entry->bytes).text, entry->name);
+        total += entry->bytes;
+    }
+    printf("%12s  in all, for %u x %u rows of %u\n", show_bytes(total).text,
+           run->params.gradient_accumulation_steps, run->params.batch_size, run->max_seq_length);
+cleanup:
+    free(plan);
+    return status;
+}
+
+static vkb_status prepare(train_run *run)
+{
+    vkb_status status = VKB_OK;
+    CLI_TRY(cli_open_device(run->cli, &run->options->common, &run->device));
+    CLI_TRY(open_tokenizer(run));
+    CLI_TRY(choose_config(run));
+    train_print_recipe(run);
+    CLI_TRY(load_text(run));
+    CLI_TRY(make_model(run));
+    if (run->do_train)
+        CLI_TRY(vkb_trainer_create(run->model, run->tok, run->train, &run->params, &run->trainer));
+    if (run->do_train && run->resume) {
+        CLI_TRY(vkb_trainer_resume(run->trainer, run->resume));
+        CLI_TRY(vkb_trainer_finish(run->trainer, &run->metrics));
+        run->submitted = run->metrics.step;
+        output_note(&run->cli->out, "going on from step %" PRIu64 " of %s", run->submitted,
+                    run->resume);
+    }
+cleanup:
+    return status;
+}
+
+static vkb_status open_metrics_log(train_run *run)
+{
+    char path[PATH_BYTES];
+    if (!path_in(path, run->options->output_dir, "metrics.jsonl"))
+        return cli_fail(run->cli, VKB_IO, "%s: the path is too long", run->options->output_dir);
+    run->metrics_log = fopen(path, run->resume ? "a" : "w");
+    if (!run->metrics_log)
+        return cli_fail(run->cli, VKB_IO, "%s cannot be written: %s", path, strerror(errno));
+    return VKB_OK;
+}
+
+static vkb_status train_stage(train_run *run)
+{
+    vkb_status status = VKB_OK;
+    train_clear_folder(run);
+    CLI_TRY(open_metrics_log(run));
+    if (run->options->eval_on_start && run->valid && !run->resume) {
+        CLI_TRY(train_evaluate(run, &run->before, "before training"));
+        run->evaluated_before = true;
+    }
+    CLI_TRY(train_loop(run));
+    CLI_TRY(train_save_final(run));
+cleanup:
+    return status;
+}
+
+static vkb_status work(train_run *run)
+{
+    vkb_status status = VKB_OK;
+    train_catch_signals();
+    CLI_TRY(prepare(run));
+    if (run->do_train)
+        CLI_TRY(train_stage(run));
+    if (run->do_eval) {
+        CLI_TRY(train_evaluate(run, &run->after, run->do_train ? "at the end" : "as it is"));
+        run->evaluated = true;
+    }
+    CLI_TRY(train_write_reports(run));
+    train_print_summary(run);
+cleanup:
+    return status;
+}
+
+static void run_free(train_run *run)
+{
+    if (run->metrics_log)
+        fclose(run->metrics_log);
+    vkb_trainer_destroy(&run->trainer);
+    vkb_model_destroy(&run->model);
+    vkb_dataset_destroy(&run->valid);
+    vkb_dataset_destroy(&run->train);
+    vkb_tokenizer_destroy(&run->tok);
+    vkb_device_close(&run->device);
+    free(run->resume);
+}
+
+static vkb_status run_train(cli_state *cli, flag_set *set)
+{
+    train_run run = {.cli = cli, .set = set, .options = set->options};
+    vkb_status status = VKB_OK;
+    CLI_TRY(train_apply_recipe(&run));
+    CLI_TRY(train_check_flags(&run));
+    train_fill_params(&run);
+    CLI_TRY(check_files(&run));
+    if (run.options->plan) {
+        status = print_plan(&run);
+        goto cleanup;
+    }
+    CLI_TRY(train_open_folder(&run));
+    status = work(&run);
+    if (status != VKB_OK)
+        folder_remove_empty(run.options->output_dir);
+cleanup:
+    run_free(&run);
+    return status;
+}
+
+const command command_train = {
+    .name = "train",
+    .usage = "--train-file F... --output-dir DIR [flags of run_mlm.py]",
+    .summary = "Trains BERT by masked-language modelling",
+    .flags = &train_flags,
+    .options_size = sizeof(train_options),
+    .run = run_train,
+};

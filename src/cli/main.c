@@ -1,0 +1,172 @@
+// vkbert: the table of commands, and what is the same for each.
+#include "cli/cli.h"
+#include "cli/files.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const command *const commands[] = {
+    &command_devices, &command_vocab, &command_tokenize,  &command_train,
+    &command_eval,    &command_info,  &command_fill_mask,
+};
+
+vkb_status cli_fail(cli_state *cli, vkb_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(cli->error, sizeof(cli->error), format, args);
+    va_end(args);
+    return status;
+}
+
+vkb_status cli_fail_memory(cli_state *cli)
+{
+    return cli_fail(cli, VKB_OUT_OF_MEMORY, "out of memory");
+}
+
+vkb_status cli_open_device(cli_state *cli, const common_options *common, vkb_device **out)
+{
+    vkb_device_params params = {.select = common->device, .validate = common->validate};
+    vkb_status status = vkb_device_open(cli->ctx, &params, out);
+    if (status != VKB_OK)
+        return status;
+    const vkb_device_info *info = vkb_device_get_info(*out);
+    output_note(&cli->out, "device: %s (%s)%s", info->name, info->driver,
+                info->type == VKB_SOFTWARE ? ": a software driver, it runs on the CPU" : "");
+    return VKB_OK;
+}
+
+vkb_status cli_check_model(cli_state *cli, const char *folder)
+{
+    if (!folder || !*folder)
+        return cli_fail(cli, VKB_BAD_ARGUMENT, "--model MODEL is needed: a model's folder");
+    if (path_is_folder(folder))
+        return VKB_OK;
+    return cli_fail(cli, VKB_BAD_FILE,
+                    "%s: there is no such folder; give a folder with config.json, "
+                    "model.safetensors and vocab.txt (names on the hub are not looked up in this "
+                    "version: download the model first)",
+                    folder);
+}
+
+vkb_status cli_each_line(cli_state *cli, line_fn line, void *user)
+{
+    char *text = NULL;
+    size_t capacity = 0, number = 0;
+    ssize_t bytes;
+    vkb_status status = VKB_OK;
+    errno = 0;
+    while (status == VKB_OK && (bytes = getline(&text, &capacity, stdin)) >= 0) {
+        while (bytes && (text[bytes - 1] == '\n' || text[bytes - 1] == '\r'))
+            text[--bytes] = 0;
+        status = line(user, text, (size_t)bytes, ++number);
+    }
+    if (status == VKB_OK && ferror(stdin))
+        status =
+            cli_fail(cli, VKB_BAD_FILE, "standard input could not be read: %s", strerror(errno));
+    free(text);
+    return status;
+}
+
+static void print_help(void)
+{
+    printf("vkbert trains BERT by masked-language modelling on any Vulkan device, and fills "
+           "masks.\n\nUsage: vkbert COMMAND [flags]\n\n");
+    for (size_t i = 0; i < CLI_COUNT(commands); i++)
+        printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
+    printf("\n  vkbert COMMAND --help   a command's flags, with their defaults\n"
+           "  vkbert --version        version, commit, shaders, Vulkan\n"
+           "\nExit codes: 0 done, 1 failed while working, 2 wrong command line, 3 bad input file,\n"
+           "4 no usable device, 130 interrupted.\n");
+}
+
+static vkb_status print_version(cli_state *cli)
+{
+    vkb_device_info *list = NULL;
+    size_t count = 0;
+    vkb_status status = vkb_device_list(cli->ctx, &list, &count);
+    printf("vkbert %s\ncommit  %s\nshaders %s\n", vkb_version(), vkb_commit(), vkb_shader_hash());
+    if (status == VKB_OK)
+        printf("Vulkan  %zu device%s\n", count, count == 1 ? "" : "s");
+    else
+        printf("Vulkan  %s\n", vkb_error(cli->ctx));
+    free(list);
+    return VKB_OK;
+}
+
+static vkb_status run_command(cli_state *cli, const command *chosen, int argc, char **argv)
+{
+    vkb_status status = VKB_OK;
+    flag_set set = {.table = chosen->flags, .options = calloc(1, chosen->options_size)};
+    if (!set.options)
+        return cli_fail_memory(cli);
+    const common_options *common = set.options;
+
+    CLI_TRY(flags_parse(cli, &set, argc, argv));
+    cli->out.quiet = common->quiet;
+    cli->out.verbose = common->verbose;
+    if (set.help) {
+        printf("Usage: vkbert %s %s\n\n%s. Dashes may be underscores.\n", chosen->name,
+               chosen->usage, chosen->summary);
+        flags_print_help(chosen->flags);
+    } else {
+        status = chosen->run(cli, &set);
+    }
+cleanup:
+    flags_free(&set);
+    free(set.options);
+    return status;
+}
+
+static vkb_status fail_command(cli_state *cli, const char *typed)
+{
+    const char *names[CLI_COUNT(commands)];
+    for (size_t i = 0; i < CLI_COUNT(commands); i++)
+        names[i] = commands[i]->name;
+    const char *nearest = nearest_word(typed, names, CLI_COUNT(names));
+    if (nearest)
+        return cli_fail(cli, VKB_BAD_ARGUMENT, "there is no command \"%s\"; did you mean %s?",
+                        typed, nearest);
+    return cli_fail(cli, VKB_BAD_ARGUMENT, "there is no command \"%s\"; vkbert --help lists them",
+                    typed);
+}
+
+static vkb_status dispatch(cli_state *cli, int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (!*name) {
+        print_help();
+        return cli_fail(cli, VKB_BAD_ARGUMENT, "a command is needed");
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help();
+        return VKB_OK;
+    }
+    if (strcmp(name, "--version") == 0)
+        return print_version(cli);
+    for (size_t i = 0; i < CLI_COUNT(commands); i++) {
+        if (strcmp(name, commands[i]->name) == 0)
+            return run_command(cli, commands[i], argc - 2, argv + 2);
+    }
+    return fail_command(cli, name);
+}
+
+int main(int argc, char **argv)
+{
+    static cli_state cli; // zero
+    cli.argc = argc;
+    cli.argv = argv;
+    output_init(&cli.out);
+    cli.ctx = vkb_context_create(output_log, &cli.out);
+    vkb_status status = cli.ctx ? dispatch(&cli, argc, argv) : cli_fail_memory(&cli);
+    output_end_line(&cli.out);
+    if (status == VKB_OK)
+        status = output_flush(&cli);
+    if (status != VKB_OK)
+        output_log(&cli.out, VKB_LOG_ERROR, *cli.error ? cli.error : vkb_error(cli.ctx));
+    vkb_context_destroy(&cli.ctx);
+    return vkb_exit_code(status);
+}

@@ -1,0 +1,108 @@
+// The train command, one file a subject:
+//
+//   train_flags.c     the table of flags, and those of run_mlm that are not taken
+//   train_recipe.c    flags -> what the library is asked for; --recipe small
+//   train_folder.c    the output folder: what is there, checkpoints, clearing, final save
+//   train_loop.c      steps, progress, signals
+//   train_report.c    results in JSON and the model card
+//   cmd_train.c       the stages, in order
+#ifndef VKB_CLI_TRAIN_H
+#define VKB_CLI_TRAIN_H
+
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/files.h"
+
+typedef struct train_options {
+    common_options common;
+    // model
+    const char *model, *model_type, *size, *config_name, *config_overrides, *tokenizer;
+    int64_t vocab_size, min_frequency;
+    bool cased;
+    const char *recipe, *position_init, *key_init;
+    double initializer_range, dropout;
+    // data
+    text_list train_files, validation_files;
+    double validation_split;
+    int64_t max_seq_length, max_train_samples, max_eval_samples, workers;
+    bool line_by_line, pad_to_max_length;
+    // objective
+    double mlm_probability, eval_mlm_probability;
+    bool always_mask;
+    // optimiser
+    double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
+    const char *scheduler;
+    int64_t warmup_steps, max_steps, batch_size, accumulation, seed;
+    double warmup_ratio, epochs, max_seconds;
+    // watching and keeping
+    bool do_train, do_eval, eval_on_start, overwrite, plan, disable_tqdm;
+    int64_t logging_steps, eval_steps, save_steps, save_total_limit, eval_batch_size;
+    const char *eval_strategy, *save_strategy, *resume, *output_dir;
+} train_options;
+
+extern const flag_table train_flags;
+
+// A run, from its flags to its results.
+typedef struct train_run {
+    cli_state *cli;
+    flag_set *set;
+    train_options *options;
+    bool do_train, do_eval;
+    char *resume; // the folder that the run goes on from, or NULL
+
+    vkb_device *device;
+    vkb_tokenizer *tok;
+    vkb_dataset *train, *valid;
+    vkb_config config;
+    vkb_model *model;
+    vkb_trainer *trainer;
+    uint32_t max_seq_length;
+    vkb_train_params params;
+    vkb_eval_params eval_params;
+
+    FILE *metrics_log;             // out/metrics.jsonl
+    vkb_metrics metrics;           // of the newest finished step
+    uint64_t submitted;            // steps
+    double loss_sum, log_loss_sum; // over the steps seen; since the last line of the log
+    uint64_t losses, log_losses;
+    double shown; // when the last line was shown
+    bool evaluated_before, evaluated;
+    vkb_eval_result before, after;
+} train_run;
+
+// ---- train_recipe.c ----
+
+vkb_status train_apply_recipe(train_run *run); // defaults of --recipe
+vkb_status train_check_flags(train_run *run);  // which flags go together
+vkb_status train_make_config(train_run *run);  // from scratch: run->config but for vocab_size
+vkb_status train_choose_length(train_run *run);
+void train_fill_params(train_run *run);
+void train_print_recipe(train_run *run);
+bool train_from_scratch(const train_run *run);
+
+// ---- train_folder.c ----
+
+// Refuses a finished run, finds what to resume from, proves that files can be written.
+vkb_status train_open_folder(train_run *run);
+void train_clear_folder(train_run *run); // --overwrite_output_dir: the old run's files
+// Writes out/checkpoint-STEP, whole or not at all.
+vkb_status train_save_checkpoint(train_run *run, char path[PATH_BYTES]);
+vkb_status train_save_final(train_run *run);
+
+// ---- train_loop.c ----
+
+vkb_status train_loop(train_run *run);
+vkb_status train_evaluate(train_run *run, vkb_eval_result *result, const char *when);
+// SIGINT and SIGTERM end the program with 130 from here on, but inside train_loop, which first
+// writes a checkpoint.
+void train_catch_signals(void);
+
+// ---- train_report.c ----
+
+vkb_status train_log_step(train_run *run);
+vkb_status train_log_eval(train_run *run, const vkb_eval_result *result);
+vkb_status train_write_reports(train_run *run);
+void train_print_summary(const train_run *run);
+
+#endif

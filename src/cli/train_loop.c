@@ -1,0 +1,203 @@
+// Steps, what is said about them, checkpoints on the way, and signals.
+#include "cli/train.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SECONDS_BETWEEN_LINES = 10, BAR_WIDTH = 20 };
+
+// ---- Signals ----
+
+static volatile sig_atomic_t signals_seen, signals_wait;
+
+// The first signal while steps run is left to the loop; any other ends the program at once. What it
+// was writing has not got its name yet.
+static void on_signal(int number)
+{
+    (void)number;
+    if (!signals_wait || signals_seen)
+        _exit(130);
+    signals_seen = 1;
+}
+
+void train_catch_signals(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+// A word of the command line as a shell takes it back.
+static void print_quoted(char *line, size_t bytes, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./=:,+@%";
+    size_t at = strlen(line);
+    bool quoted = !*word || strspn(word, plain) != strlen(word);
+    at += (size_t)snprintf(line + at, bytes - at, " %s", quoted ? "'" : "");
+    for (; *word && at + 8 < bytes; word++)
+        at += (size_t)snprintf(line + at, bytes - at, *word == '\'' ? "'\\''" : "%c", *word);
+    snprintf(line + at, bytes - at, "%s", quoted ? "'" : "");
+}
+
+static vkb_status fail_interrupted(train_run *run)
+{
+    cli_state *cli = run->cli;
+    char path[PATH_BYTES], line[1500] = "";
+    if (!run->metrics.step)
+        return cli_fail(cli, VKB_INTERRUPTED, "interrupted before the first step");
+    vkb_status status = train_save_checkpoint(run, path);
+    if (status != VKB_OK)
+        return status;
+    for (int i = 0; i < cli->argc && strlen(line) + 300 < sizeof(line); i++) {
+        if (!strncmp(cli->argv[i], "--resume", 8)) { // the new one replaces it
+            i += i + 1 < cli->argc && cli->argv[i + 1][0] != '-' && !strchr(cli->argv[i], '=');
+            continue;
+        }
+        print_quoted(line, sizeof(line), cli->argv[i]);
+    }
+    print_quoted(line, sizeof(line), "--resume-from-checkpoint");
+    print_quoted(line, sizeof(line), path);
+    return cli_fail(cli, VKB_INTERRUPTED, "interrupted at step %" PRIu64 "; to go on:\n\n  %s\n",
+                    run->metrics.step, line + 1);
+}
+
+// ---- Progress ----
+
+static double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void show_live(train_run *run)
+{
+    const vkb_metrics *m = &run->metrics;
+    char line[256], bar[BAR_WIDTH + 1];
+    double share = m->max_steps ? (double)m->step / (double)m->max_steps : 0;
+    for (int i = 0; i < BAR_WIDTH; i++)
+        bar[i] = i < share * BAR_WIDTH ? '=' : ' ';
+    bar[BAR_WIDTH] = 0;
+    snprintf(line, sizeof(line),
+             "[%s] %" PRIu64 "/%" PRIu64 "  loss %.3f  lr %.1e  %s tok/s  %s left", bar, m->step,
+             m->max_steps, m->loss, m->learning_rate,
+             show_count((uint64_t)fmax(0, m->tokens_per_second)).text,
+             show_seconds(m->seconds_left).text);
+    output_live(&run->cli->out, line);
+}
+
+static void show_line(train_run *run)
+{
+    const vkb_metrics *m = &run->metrics;
+    run->shown = clock_seconds();
+    output_note(&run->cli->out,
+                "step %" PRIu64 "/%" PRIu64 "  epoch %.2f  loss %.4f  learning rate %.2e  %s "
+                "tokens/s  %s left",
+                m->step, m->max_steps, m->epoch, m->loss, m->learning_rate,
+                show_count((uint64_t)fmax(0, m->tokens_per_second)).text,
+                show_seconds(m->seconds_left).text);
+}
+
+// Takes the metrics of a step that has finished.
+static vkb_status note_step(train_run *run, const vkb_metrics *m, bool last)
+{
+    uint64_t before = run->metrics.step, every = (uint64_t)run->options->logging_steps;
+    if (m->step == before || !m->step)
+        return VKB_OK;
+    run->metrics = *m;
+    if (!isfinite(m->loss))
+        return cli_fail(run->cli, VKB_FAILED,
+                        "the loss is not a number any more at step %" PRIu64
+                        ": lower --learning-rate, or raise --warmup-steps",
+                        m->step);
+    run->loss_sum += m->loss;
+    run->log_loss_sum += m->loss;
+    run->losses++;
+    run->log_losses++;
+    bool due = last || run->losses == 1 || m->step / every != before / every;
+    if (run->cli->out.live)
+        show_live(run);
+    else if (due || clock_seconds() - run->shown >= SECONDS_BETWEEN_LINES)
+        show_line(run);
+    return due ? train_log_step(run) : VKB_OK;
+}
+
+// ---- Steps ----
+
+vkb_status train_evaluate(train_run *run, vkb_eval_result *result, const char *when)
+{
+    vkb_status status = vkb_evaluate(run->model, run->tok, run->valid, &run->eval_params, result);
+    if (status != VKB_OK)
+        return status;
+    output_note(&run->cli->out,
+                "held out, %s: loss %.4f, perplexity %.2f, top-1 %.1f %%, top-5 %.1f %%", when,
+                result->loss, result->perplexity, 100 * result->top1, 100 * result->top5);
+    return train_log_eval(run, result);
+}
+
+static bool is_due(const train_run *run, const char *strategy, int64_t every)
+{
+    return strcmp(strategy, "steps") == 0 && run->submitted % (uint64_t)every == 0;
+}
+
+static vkb_status wait_for_steps(train_run *run, bool last)
+{
+    vkb_metrics metrics = {0};
+    vkb_status status = vkb_trainer_finish(run->trainer, &metrics);
+    return status == VKB_OK ? note_step(run, &metrics, last) : status;
+}
+
+// What is due between two steps, when all those submitted have finished.
+static vkb_status pause_steps(train_run *run)
+{
+    const train_options *o = run->options;
+    char path[PATH_BYTES], when[48];
+    vkb_status status = VKB_OK;
+    bool save = is_due(run, o->save_strategy, o->save_steps);
+    bool evaluate = run->valid && is_due(run, o->eval_strategy, o->eval_steps);
+    if (!save && !evaluate)
+        return VKB_OK;
+    CLI_TRY(wait_for_steps(run, false));
+    if (evaluate) {
+        vkb_eval_result result = {0};
+        snprintf(when, sizeof(when), "step %" PRIu64, run->metrics.step);
+        CLI_TRY(train_evaluate(run, &result, when));
+    }
+    if (save) {
+        CLI_TRY(train_save_checkpoint(run, path));
+        output_note(&run->cli->out, "saved %s", path);
+    }
+cleanup:
+    return status;
+}
+
+vkb_status train_loop(train_run *run)
+{
+    bool done = false;
+    vkb_status status = VKB_OK;
+    signals_wait = 1;
+    while (!done && !signals_seen) {
+        vkb_metrics metrics = {0};
+        CLI_TRY(vkb_train_step(run->trainer, &metrics, &done));
+        run->submitted++;
+        CLI_TRY(note_step(run, &metrics, false));
+        if (!done && !signals_seen)
+            CLI_TRY(pause_steps(run));
+    }
+    CLI_TRY(wait_for_steps(run, true));
+    output_end_line(&run->cli->out);
+    if (!done)
+        status = fail_interrupted(run);
+cleanup:
+    signals_wait = 0;
+    return status;
+}

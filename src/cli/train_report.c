@@ -1,0 +1,275 @@
+// What a run leaves to read: a line a logged step in metrics.jsonl, the results as transformers'
+// Trainer names them, and a model card with the true numbers.
+#include "cli/train.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- metrics.jsonl ----
+
+// Appends the tree as a line and deletes it. A line, unlike a file, may be the last of a run that
+// broke off.
+static vkb_status append_line(train_run *run, cJSON *tree)
+{
+    char *text = tree ? cJSON_PrintUnformatted(tree) : NULL;
+    cJSON_Delete(tree);
+    if (!text)
+        return cli_fail_memory(run->cli);
+    bool written = fprintf(run->metrics_log, "%s\n", text) > 0 && fflush(run->metrics_log) == 0;
+    free(text);
+    if (written)
+        return VKB_OK;
+    return cli_fail(run->cli, VKB_IO, "%s/metrics.jsonl cannot be written: %s",
+                    run->options->output_dir, strerror(errno));
+}
+
+static void add_number(cJSON *tree, const char *name, double value)
+{
+    cJSON_AddNumberToObject(tree, name, value);
+}
+
+vkb_status train_log_step(train_run *run)
+{
+    const vkb_metrics *m = &run->metrics;
+    if (!run->metrics_log)
+        return VKB_OK;
+    cJSON *tree = cJSON_CreateObject();
+    add_number(tree, "step", (double)m->step);
+    add_number(tree, "epoch", m->epoch);
+    add_number(tree, "loss", run->log_loss_sum / (double)run->log_losses);
+    add_number(tree, "learning_rate", m->learning_rate);
+    add_number(tree, "grad_norm", m->grad_norm);
+    add_number(tree, "masked_tokens", (double)m->masked_tokens);
+    add_number(tree, "overflowed_tokens", (double)m->overflowed_tokens);
+    add_number(tree, "tokens_per_second", m->tokens_per_second);
+    add_number(tree, "seconds", m->seconds);
+    run->log_loss_sum = 0;
+    run->log_losses = 0;
+    return append_line(run, tree);
+}
+
+vkb_status train_log_eval(train_run *run, const vkb_eval_result *result)
+{
+    if (!run->metrics_log)
+        return VKB_OK;
+    cJSON *tree = cJSON_CreateObject();
+    add_number(tree, "step", (double)run->metrics.step);
+    add_number(tree, "epoch", run->metrics.epoch);
+    add_number(tree, "eval_loss", result->loss);
+    add_number(tree, "eval_accuracy", result->top1);
+    add_number(tree, "eval_accuracy_top5", result->top5);
+    add_number(tree, "perplexity", result->perplexity);
+    return append_line(run, tree);
+}
+
+// ---- Results ----
+
+static double rate(double count, double seconds)
+{
+    return seconds > 0 ? count / seconds : 0;
+}
+
+static double mean_loss(const train_run *run)
+{
+    return run->losses ? run->loss_sum / (double)run->losses : 0;
+}
+
+static void add_train_results(const train_run *run, cJSON *tree)
+{
+    const vkb_metrics *m = &run->metrics;
+    double rows =
+        (double)m->step * run->params.batch_size * run->params.gradient_accumulation_steps;
+    add_number(tree, "epoch", m->epoch);
+    add_number(tree, "global_step", (double)m->step);
+    add_number(tree, "train_loss", mean_loss(run));
+    add_number(tree, "train_runtime", m->seconds);
+    add_number(tree, "train_samples", (double)vkb_dataset_rows(run->train));
+    add_number(tree, "train_samples_per_second", rate(rows, m->seconds));
+    add_number(tree, "train_steps_per_second", rate((double)m->step, m->seconds));
+    add_number(tree, "train_tokens_per_second", m->tokens_per_second);
+}
+
+static void add_eval_results(const train_run *run, cJSON *tree)
+{
+    const vkb_eval_result *r = &run->after;
+    double passes =
+        (double)((r->rows + run->eval_params.batch_size - 1) / run->eval_params.batch_size);
+    if (run->do_train && !cJSON_HasObjectItem(tree, "epoch"))
+        add_number(tree, "epoch", run->metrics.epoch);
+    if (run->evaluated_before)
+        add_number(tree, "eval_loss_before", run->before.loss);
+    add_number(tree, "eval_loss", r->loss);
+    add_number(tree, "perplexity", r->perplexity);
+    add_number(tree, "eval_accuracy", r->top1);
+    add_number(tree, "eval_accuracy_top5", r->top5);
+    add_number(tree, "eval_masked_tokens", (double)r->masked_tokens);
+    add_number(tree, "eval_mlm_probability", run->eval_params.mlm_probability);
+    add_number(tree, "unigram_entropy", vkb_dataset_unigram_entropy(run->valid));
+    add_number(tree, "eval_runtime", r->seconds);
+    add_number(tree, "eval_samples", (double)r->rows);
+    add_number(tree, "eval_samples_per_second", rate((double)r->rows, r->seconds));
+    add_number(tree, "eval_steps_per_second", rate(passes, r->seconds));
+}
+
+static vkb_status write_results(train_run *run, const char *name, bool train, bool eval)
+{
+    cJSON *tree = cJSON_CreateObject();
+    if (train)
+        add_train_results(run, tree);
+    if (eval)
+        add_eval_results(run, tree);
+    char *text = cJSON_Print(tree);
+    vkb_status status = text ? file_write_text(run->cli, run->options->output_dir, name, text)
+                             : cli_fail_memory(run->cli);
+    free(text);
+    cJSON_Delete(tree);
+    return status;
+}
+
+// ---- Model card ----
+
+// A text that grows; too_long is set, and nothing more added, when its room is used up.
+typedef struct card_text {
+    char text[8192];
+    size_t used;
+    bool too_long;
+} card_text;
+
+static void add(card_text *card, const char *format, ...) OUTPUT_PRINTF(2, 3);
+static void add(card_text *card, const char *format, ...)
+{
+    size_t room = sizeof(card->text) - card->used;
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(card->text + card->used, room, format, args);
+    va_end(args);
+    if (length < 0 || (size_t)length >= room)
+        card->too_long = true;
+    else
+        card->used += (size_t)length;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static void add_model(const train_run *run, card_text *card)
+{
+    const vkb_config *c = &run->config;
+    const train_options *o = run->options;
+    add(card, "| | |\n|---|---|\n");
+    add(card, "| started from | %s |\n", o->model ? base_name(o->model) : "random weights");
+    add(card, "| parameters | %s |\n", show_count(vkb_model_parameters(run->model)).text);
+    add(card, "| layers, hidden, heads, intermediate | %u, %u, %u, %u |\n", c->num_hidden_layers,
+        c->hidden_size, c->num_attention_heads, c->intermediate_size);
+    add(card, "| vocabulary, positions | %u, %u |\n", c->vocab_size, c->max_position_embeddings);
+}
+
+static void add_training(const train_run *run, card_text *card)
+{
+    const vkb_metrics *m = &run->metrics;
+    const train_options *o = run->options;
+    const vkb_train_params *p = &run->params;
+    add(card, "\n## Training\n\n| | |\n|---|---|\n| text |");
+    for (size_t i = 0; i < o->train_files.count && i < 16; i++)
+        add(card, "%s %s", i ? "," : "", base_name(o->train_files.at[i]));
+    add(card, "%s |\n", o->train_files.count > 16 ? ", ..." : "");
+    add(card, "| rows, tokens | %s of %u, %s |\n", show_count(vkb_dataset_rows(run->train)).text,
+        run->max_seq_length, show_count(vkb_dataset_tokens(run->train)).text);
+    add(card, "| steps, epochs | %s, %.2f |\n", show_count(m->step).text, m->epoch);
+    add(card, "| rows a step | %u |\n", p->batch_size * p->gradient_accumulation_steps);
+    add(card, "| masks | %g %% of the tokens%s |\n", 100 * p->mlm_probability,
+        p->always_mask ? ", always [MASK]" : ": 80 % [MASK], 10 % random, 10 % kept");
+    add(card, "| optimiser | AdamW, betas %g and %g, epsilon %g, weight decay %g |\n",
+        p->adam_beta1, p->adam_beta2, p->adam_epsilon, p->weight_decay);
+    add(card, "| learning rate | %g, %s, warm-up %s %g |\n", p->learning_rate, o->scheduler,
+        p->warmup_steps ? "steps" : "ratio",
+        p->warmup_steps ? (double)p->warmup_steps : p->warmup_ratio);
+    add(card, "| seed | %" PRIu64 " |\n", p->seed);
+    add(card, "| mean loss | %.4f nats per masked token |\n", mean_loss(run));
+    add(card, "| time | %s on %s |\n", show_seconds(m->seconds).text,
+        vkb_device_get_info(run->device)->name);
+}
+
+static void add_evaluation(const train_run *run, card_text *card)
+{
+    const vkb_eval_result *r = &run->after;
+    add(card, "\n## Evaluation\n\nOn held-out text, %g %% of the tokens masked%s, %s of them.\n\n",
+        100 * run->eval_params.mlm_probability,
+        run->eval_params.always_mask ? " (always [MASK])" : "", show_count(r->masked_tokens).text);
+    add(card, "| | |\n|---|---|\n");
+    if (run->evaluated_before)
+        add(card, "| loss before training | %.4f nats |\n", run->before.loss);
+    add(card, "| loss | %.4f nats |\n", r->loss);
+    add(card, "| unigram entropy: the loss without context | %.4f nats |\n",
+        vkb_dataset_unigram_entropy(run->valid));
+    add(card, "| perplexity | %.3f |\n", r->perplexity);
+    add(card, "| right at once, within five | %.2f %%, %.2f %% |\n", 100 * r->top1, 100 * r->top5);
+}
+
+static vkb_status write_card(train_run *run)
+{
+    card_text *card = calloc(1, sizeof(*card));
+    if (!card)
+        return cli_fail_memory(run->cli);
+    const char *folder = run->options->output_dir;
+    add(card,
+        "---\nlibrary_name: transformers\npipeline_tag: fill-mask\ntags:\n- bert\n- vkbert\n"
+        "---\n\n# %s\n\nA BERT for masked-language modelling, trained with vkbert %s.\n\n",
+        base_name(folder), vkb_version());
+    add_model(run, card);
+    add_training(run, card);
+    if (run->evaluated)
+        add_evaluation(run, card);
+    add(card,
+        "\n## Use\n\n```\nvkbert fill-mask -m %s \"A text with a [MASK].\"\n```\n\n"
+        "```python\nfrom transformers import pipeline\n"
+        "pipeline(\"fill-mask\", model=\"%s\")(\"A text with a [MASK].\")\n```\n",
+        base_name(folder), base_name(folder));
+    vkb_status status = card->too_long
+                            ? cli_fail(run->cli, VKB_FAILED, "the model card is too long")
+                            : file_write_text(run->cli, folder, "README.md", card->text);
+    free(card);
+    return status;
+}
+
+// ---- Together ----
+
+vkb_status train_write_reports(train_run *run)
+{
+    vkb_status status = VKB_OK;
+    if (run->do_train)
+        CLI_TRY(write_results(run, "train_results.json", true, false));
+    if (run->evaluated)
+        CLI_TRY(write_results(run, "eval_results.json", false, true));
+    CLI_TRY(write_results(run, "all_results.json", run->do_train, run->evaluated));
+    if (run->do_train)
+        CLI_TRY(write_card(run));
+cleanup:
+    return status;
+}
+
+void train_print_summary(const train_run *run)
+{
+    const vkb_metrics *m = &run->metrics;
+    if (run->do_train) {
+        printf("trained     %s steps, %.2f epochs in %s\n", show_count(m->step).text, m->epoch,
+               show_seconds(m->seconds).text);
+        printf("train loss  %.4f nats per masked token, mean over the run\n", mean_loss(run));
+    }
+    if (run->evaluated_before)
+        printf("before      %.4f nats on held-out text\n", run->before.loss);
+    if (run->evaluated) {
+        printf("held out    %.4f nats, perplexity %.3f, top-1 %.2f %%, top-5 %.2f %%\n",
+               run->after.loss, run->after.perplexity, 100 * run->after.top1,
+               100 * run->after.top5);
+        printf("unigram     %.4f nats: the loss without any context\n",
+               vkb_dataset_unigram_entropy(run->valid));
+    }
+    printf("saved in    %s\n", run->options->output_dir);
+}
