@@ -162,10 +162,9 @@ static void run_lanes(gpu_stream *s, const op_matmul_params *p, operand *a, oper
         make_k_major(s, p, b, 1);
     uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
     uint32_t size = subgroup > 16 ? subgroup : 16, columns = 4, rows = lanes_rows(p->m, subgroup);
-    bool whole = p->m % rows == 0 && p->n % (size * columns) == 0;
     struct matmul_params push = push_of(p, a, b);
     gpu_run(s, matmul_lanes, .bind = {a->view, b->view, p->bias, p->c}, .push = &push,
-            .spec = {size, subgroup, rows, columns, whole}, .spec_count = 5,
+            .spec = {size, subgroup, rows, columns, p->accumulate}, .spec_count = 5,
             .groups = {op_div_up(p->n, size * columns), op_div_up(p->m, rows),
                        p->batch.outer * p->batch.inner},
             .flops = flops_of(p));

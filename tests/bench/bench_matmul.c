@@ -1,0 +1,134 @@
+// Speed of the matrix products: GFLOP/s for each shape, layout and family of kernels on one device.
+//
+//     bench_matmul [DEVICE [seconds a figure, 1]]       DEVICE as --device: index, part of a name, "cpu"
+//
+// Random operands; the median of repeated submissions of one product, its transposing passes included.
+// "lanes" includes them, "lanes TN" needs none: that is the kernel alone.
+#include "ops/ops.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct shape {
+    uint32_t m, n, k, batch;
+} shape;
+
+static const shape shapes[] = {
+    {768, 768, 768, 1},    {2304, 768, 768, 1},   {1920, 256, 1024, 1}, {480, 30528, 256, 1},
+    {768, 3072, 2048, 1},  {1024, 768, 3072, 1},  {4096, 128, 128, 1},  {128, 128, 64, 96},
+    {128, 64, 128, 96},    {77, 1000, 513, 1},
+};
+
+typedef struct product {
+    op_layout layout;
+    shape size;
+    gpu_buffer *a, *b, *c;
+} product;
+
+static double now(void)
+{
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void record(gpu_stream *s, void *user)
+{
+    const product *p = user;
+    shape z = p->size;
+    op_matmul(s, .layout = p->layout, .a = gpu_whole(p->a), .b = gpu_whole(p->b),
+              .c = gpu_whole(p->c), .m = z.m, .n = z.n, .k = z.k,
+              .batch = {1, z.batch, 0, z.m * z.k, 0, z.n * z.k, 0, z.m * z.n});
+}
+
+static vkb_status random_buffer(vkb_device *dev, const char *name, uint64_t count, gpu_buffer **out)
+{
+    vkb_status status = gpu_buffer_create(dev, name, 4 * count, GPU_LOCAL, out);
+    float *values = malloc(4 * count);
+    if (status == VKB_OK && values) {
+        for (uint64_t i = 0; i < count; i++)
+            values[i] = (float)rand() / (float)RAND_MAX - 0.5f;
+        status = gpu_upload(dev, gpu_whole(*out), values);
+    }
+    free(values);
+    return status;
+}
+
+// Median seconds of a submission; negative: it failed.
+static double measure(vkb_device *dev, product *p, double seconds)
+{
+    enum { MOST = 1000 };
+    static double took[MOST];
+    gpu_stream *s = NULL;
+    if (gpu_record(dev, "bench_matmul", false, record, p, &s) != VKB_OK)
+        return -1;
+    size_t count = 0;
+    vkb_status status = VKB_OK;
+    double end = now() + seconds;
+    for (int warm = 1; status == VKB_OK && count < MOST && (now() < end || count < 3); warm = 0) {
+        double before = now();
+        if ((status = gpu_submit(dev, &s, 1, NULL)) == VKB_OK)
+            status = gpu_wait_all(dev);
+        if (!warm)
+            took[count++] = now() - before;
+    }
+    gpu_stream_destroy(&s);
+    qsort(took, count, sizeof(*took), ascending);
+    return status == VKB_OK ? took[count / 2] : -1;
+}
+
+static vkb_status bench(vkb_context *ctx, vkb_device *dev, shape z, double seconds)
+{
+    static const char *const layouts[] = {"NT", "NN", "TN"}, *const families[] = {"", "tile", "lanes"};
+    product p = {.size = z};
+    vkb_status status = VKB_OK;
+    BASE_TRY(random_buffer(dev, "a", (uint64_t)z.batch * z.m * z.k, &p.a));
+    BASE_TRY(random_buffer(dev, "b", (uint64_t)z.batch * z.n * z.k, &p.b));
+    BASE_TRY(random_buffer(dev, "c", (uint64_t)z.batch * z.m * z.n, &p.c));
+    for (op_family family = OP_FAMILY_LANES; family >= OP_FAMILY_TILE; family--)
+        for (p.layout = OP_NT; p.layout <= OP_TN; p.layout++) {
+            op_matmul_family(family);
+            double took = measure(dev, &p, seconds);
+            if (took < 0)
+                printf("%s\n", vkb_error(ctx));
+            else
+                printf("%6u %6u %6u x%-4u %-6s %s %8.1f GFLOP/s %9.3f ms\n", z.m, z.n, z.k, z.batch,
+                       families[family], layouts[p.layout],
+                       2e-9 * z.m * z.n * z.k * z.batch / took, 1e3 * took);
+            fflush(stdout);
+        }
+cleanup:
+    gpu_buffer_destroy(&p.a);
+    gpu_buffer_destroy(&p.b);
+    gpu_buffer_destroy(&p.c);
+    return status;
+}
+
+int main(int count, char **arguments)
+{
+    vkb_context *ctx = vkb_context_create(NULL, NULL);
+    vkb_device *dev = NULL;
+    vkb_status status = VKB_OUT_OF_MEMORY;
+    if (!ctx)
+        goto cleanup;
+    vkb_device_params params = {.select = count > 1 ? arguments[1] : NULL};
+    BASE_TRY(vkb_device_open(ctx, &params, &dev));
+    const vkb_device_info *info = vkb_device_get_info(dev);
+    printf("%s, %s\n     m      n      k batch\n", info->name, info->driver);
+    for (size_t i = 0; i < BASE_COUNT(shapes); i++)
+        BASE_TRY(bench(ctx, dev, shapes[i], count > 2 ? atof(arguments[2]) : 1));
+
+cleanup:
+    if (status != VKB_OK)
+        fprintf(stderr, "bench_matmul: %s\n", ctx ? vkb_error(ctx) : "out of memory");
+    vkb_device_close(&dev);
+    vkb_context_destroy(&ctx);
+    return vkb_exit_code(status);
+}
