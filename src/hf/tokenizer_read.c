@@ -1,129 +1,15 @@
 // Reading a tokenizer's files. tokenizer.json says everything; without it vocab.txt has the pieces
 // and tokenizer_config.json the switches. What stands in neither is BERT's default.
-#include "hf/tokenizer_files.h"
+#include "hf/tokenizer_reader.h"
 
-#include "base/array.h"
 #include "base/file.h"
-#include "hf/tokenizer_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_LIMIT (1u << 24) // a hostile id must not make us allocate its table
-
-// One reading: the tokenizer being filled, and where its parts come from.
-typedef struct reader {
-    vkb_context *ctx;
-    hf_tokenizer *tok;
-    char *json_path, *vocab_path, *config_path, *map_path;
-    cJSON *json, *config, *map; // NULL: no such file
-    struct {
-        hf_added_token *at;
-        size_t count, capacity;
-    } added;
-    size_t piece_capacity;
-    hf_index vocab; // before the added tokens
-} reader;
-
-static vkb_status copy_string(reader *r, const char *text, char **out)
-{
-    char *copy = strdup(text);
-    if (!copy)
-        return vkb_fail_memory(r->ctx, strlen(text), "a token");
-    free(*out);
-    *out = copy;
-    return VKB_OK;
-}
-
-// ---- The vocabulary ----
-
-static vkb_status grow_pieces(reader *r, uint32_t count)
-{
-    hf_tokenizer *tok = r->tok;
-    struct {
-        char **at;
-        size_t count, capacity;
-    } pieces = {tok->pieces, tok->piece_count, r->piece_capacity};
-    if (count <= tok->piece_count)
-        return VKB_OK;
-    if (!array_reserve(&pieces, count))
-        return vkb_fail_memory(r->ctx, count * sizeof(char *), "a vocabulary");
-    memset(pieces.at + tok->piece_count, 0, (count - tok->piece_count) * sizeof(char *));
-    tok->pieces = pieces.at;
-    tok->piece_count = count;
-    r->piece_capacity = pieces.capacity;
-    return VKB_OK;
-}
-
-static vkb_status add_piece(reader *r, const char *path, const char *piece, uint64_t id)
-{
-    if (id >= PIECE_LIMIT)
-        return vkb_fail(r->ctx, VKB_BAD_FILE, "%s: token %s has id %llu, expected one below %u",
-                        path, piece, (unsigned long long)id, PIECE_LIMIT);
-    vkb_status status = grow_pieces(r, (uint32_t)id + 1);
-    if (status != VKB_OK)
-        return status;
-    if (r->tok->pieces[id])
-        return vkb_fail(r->ctx, VKB_BAD_FILE, "%s: tokens %s and %s both have id %llu", path,
-                        r->tok->pieces[id], piece, (unsigned long long)id);
-    return copy_string(r, piece, &r->tok->pieces[id]);
-}
-
-static vkb_status read_vocab_object(reader *r, const cJSON *vocab)
-{
-    const cJSON *item;
-    if (!cJSON_IsObject(vocab))
-        return hf_json_unexpected(r->ctx, r->json_path, "model.vocab", vocab,
-                                  "an object of tokens and ids");
-    cJSON_ArrayForEach(item, vocab)
-    {
-        uint64_t id;
-        if (!hf_json_integer(item, &id))
-            return vkb_fail(r->ctx, VKB_BAD_FILE,
-                            "%s: the id of token %s is not a whole number of 0 or more",
-                            r->json_path, item->string);
-        vkb_status status = add_piece(r, r->json_path, item->string, id);
-        if (status != VKB_OK)
-            return status;
-    }
-    return VKB_OK;
-}
-
-// A token a line; the id is the number of the line, so that blank lines count and a token that
-// stands twice keeps both rows.
-static vkb_status read_vocab_lines(reader *r)
-{
-    vkb_status status;
-    char *text = NULL;
-    size_t bytes = 0;
-    uint64_t id = 0;
-    BASE_TRY(file_read(r->ctx, r->vocab_path, &text, &bytes));
-    for (char *line = text, *end = text + bytes, *next; line < end; line = next, id++) {
-        char *stop = memchr(line, '\n', (size_t)(end - line));
-        next = stop ? stop + 1 : end;
-        stop = stop ? stop : end;
-        if (stop > line && stop[-1] == '\r')
-            stop--;
-        *stop = 0;
-        if (strlen(line) != (size_t)(stop - line) ||
-            hf_utf8_valid(line, (size_t)(stop - line)) != (size_t)(stop - line)) {
-            status = vkb_fail(r->ctx, VKB_BAD_FILE, "%s: line %llu is not UTF-8 text",
-                              r->vocab_path, (unsigned long long)id + 1);
-            goto cleanup;
-        }
-        BASE_TRY(add_piece(r, r->vocab_path, line, id));
-    }
-    if (id == 0)
-        status =
-            vkb_fail(r->ctx, VKB_BAD_FILE, "%s: is empty, expected a token a line", r->vocab_path);
-cleanup:
-    free(text);
-    return status;
-}
-
 // ---- tokenizer.json ----
 
-static vkb_status check_type(reader *r, const char *key, const char *expected)
+static vkb_status check_type(hf_reader *r, const char *key, const char *expected)
 {
     const cJSON *part = hf_json_member(r->json, key), *type = hf_json_member(part, "type");
     if (cJSON_IsString(type) && strcmp(type->valuestring, expected) == 0)
@@ -137,7 +23,7 @@ static vkb_status check_type(reader *r, const char *key, const char *expected)
                     expected);
 }
 
-static vkb_status read_normalizer(reader *r)
+static vkb_status read_normalizer(hf_reader *r)
 {
     const cJSON *normalizer = hf_json_member(r->json, "normalizer"),
                 *accents = hf_json_member(normalizer, "strip_accents");
@@ -155,7 +41,7 @@ cleanup:
     return status;
 }
 
-static vkb_status read_model(reader *r)
+static vkb_status read_model(hf_reader *r)
 {
     const char *prefix = "##", *unk = "[UNK]", *path = r->json_path;
     const cJSON *model = hf_json_member(r->json, "model"), *limit;
@@ -175,54 +61,15 @@ static vkb_status read_model(reader *r)
                                   "a whole number of 0 or more");
     r->tok->max_input_chars_per_word = (uint32_t)characters;
     BASE_TRY(hf_json_get_string(r->ctx, path, model, "unk_token", &unk));
-    BASE_TRY(copy_string(r, unk, &r->tok->unk_token));
-    BASE_TRY(read_vocab_object(r, hf_json_member(model, "vocab")));
+    BASE_TRY(hf_reader_copy(r, unk, &r->tok->unk_token));
+    BASE_TRY(hf_reader_vocab_object(r, hf_json_member(model, "vocab")));
 cleanup:
     return status;
 }
 
 // ---- Added tokens ----
 
-// Gives an added token its place among the pieces, unless the vocabulary has it there.
-static vkb_status place_added_token(reader *r, const char *path, const char *content, uint64_t id)
-{
-    uint32_t known;
-    if (hf_index_find(&r->vocab, content, &known) && known != id)
-        return vkb_fail(r->ctx, VKB_BAD_FILE,
-                        "%s: added token %s has id %llu, but %u in the vocabulary", path, content,
-                        (unsigned long long)id, known);
-    if (id < r->tok->piece_count && r->tok->pieces[id] && strcmp(r->tok->pieces[id], content) == 0)
-        return VKB_OK;
-    return add_piece(r, path, content, id);
-}
-
-// entry holds content and the switches; the same in tokenizer.json and tokenizer_config.json.
-static vkb_status read_added_token(reader *r, const char *path, const cJSON *entry, uint64_t id)
-{
-    const char *content = NULL;
-    vkb_status status;
-    hf_added_token added = {0};
-    BASE_TRY(hf_json_get_string(r->ctx, path, entry, "content", &content));
-    if (!content || !*content)
-        return hf_json_unexpected(r->ctx, path, "content of an added token",
-                                  hf_json_member(entry, "content"), "a token");
-    BASE_TRY(hf_json_get_bool(r->ctx, path, entry, "special", &added.special));
-    BASE_TRY(hf_json_get_bool(r->ctx, path, entry, "single_word", &added.single_word));
-    BASE_TRY(hf_json_get_bool(r->ctx, path, entry, "lstrip", &added.lstrip));
-    BASE_TRY(hf_json_get_bool(r->ctx, path, entry, "rstrip", &added.rstrip));
-    added.normalized = !added.special; // as tokenizers does when the file is silent
-    BASE_TRY(hf_json_get_bool(r->ctx, path, entry, "normalized", &added.normalized));
-    BASE_TRY(place_added_token(r, path, content, id));
-    if (!array_reserve(&r->added, r->added.count + 1))
-        return vkb_fail_memory(r->ctx, sizeof(added), "an added token");
-    added.id = (uint32_t)id;
-    BASE_TRY(copy_string(r, content, &added.content));
-    r->added.at[r->added.count++] = added;
-cleanup:
-    return status;
-}
-
-static vkb_status read_added_tokens(reader *r)
+static vkb_status read_added_tokens(hf_reader *r)
 {
     const cJSON *list = hf_json_member(r->json, "added_tokens"), *item;
     if (list && !cJSON_IsNull(list) && !cJSON_IsArray(list))
@@ -233,7 +80,7 @@ static vkb_status read_added_tokens(reader *r)
         if (!hf_json_integer(hf_json_member(item, "id"), &id))
             return hf_json_unexpected(r->ctx, r->json_path, "id of an added token",
                                       hf_json_member(item, "id"), "a whole number of 0 or more");
-        vkb_status status = read_added_token(r, r->json_path, item, id);
+        vkb_status status = hf_reader_added_token(r, r->json_path, item, id);
         if (status != VKB_OK)
             return status;
     }
@@ -241,7 +88,7 @@ static vkb_status read_added_tokens(reader *r)
 }
 
 // tokenizer_config.json: {"added_tokens_decoder": {"103": {"content": "[MASK]", ...}}}
-static vkb_status read_added_decoder(reader *r)
+static vkb_status read_added_decoder(hf_reader *r)
 {
     const cJSON *object = hf_json_member(r->config, "added_tokens_decoder"), *item;
     cJSON_ArrayForEach(item, object)
@@ -252,7 +99,7 @@ static vkb_status read_added_decoder(reader *r)
             return vkb_fail(r->ctx, VKB_BAD_FILE,
                             "%s: added_tokens_decoder: \"%s\" is not the id of a token",
                             r->config_path, item->string ? item->string : "");
-        vkb_status status = read_added_token(r, r->config_path, item, id);
+        vkb_status status = hf_reader_added_token(r, r->config_path, item, id);
         if (status != VKB_OK)
             return status;
     }
@@ -270,17 +117,18 @@ static const char *token_name(const cJSON *object, const char *key)
     return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
-static vkb_status read_special_name(reader *r, const char *key, const char *standard, char **name)
+static vkb_status read_special_name(hf_reader *r, const char *key, const char *standard,
+                                    char **name)
 {
     const char *found = token_name(r->config, key);
     if (*name) // tokenizer.json has named it
         return VKB_OK;
     if (!found)
         found = token_name(r->map, key);
-    return copy_string(r, found ? found : standard, name);
+    return hf_reader_copy(r, found ? found : standard, name);
 }
 
-static vkb_status read_special_names(reader *r)
+static vkb_status read_special_names(hf_reader *r)
 {
     hf_tokenizer *tok = r->tok;
     vkb_status status;
@@ -294,7 +142,7 @@ cleanup:
 }
 
 // "Unset" is written as 1000000000000000019884624838656.
-static vkb_status read_model_max_length(reader *r)
+static vkb_status read_model_max_length(hf_reader *r)
 {
     const cJSON *item = hf_json_member(r->config, "model_max_length");
     if (!item || cJSON_IsNull(item))
@@ -307,7 +155,7 @@ static vkb_status read_model_max_length(reader *r)
 }
 
 // transformers' BertTokenizerFast applies these over what tokenizer.json says, and so do we, aloud.
-static vkb_status read_switches(reader *r)
+static vkb_status read_switches(hf_reader *r)
 {
     hf_tokenizer *tok = r->tok;
     hf_tokenizer before = *tok;
@@ -346,60 +194,7 @@ static bool has_capitals(const hf_tokenizer *tok)
 
 // ---- All together ----
 
-static vkb_status check_special(reader *r, const hf_index *index, const char *name)
-{
-    const char *path = r->json ? r->json_path : r->vocab_path;
-    uint32_t id;
-    if (!hf_index_find(index, name, &id))
-        return vkb_fail(r->ctx, VKB_BAD_FILE,
-                        "%s: the vocabulary has no %s, which a BERT tokenizer needs", path, name);
-    for (size_t i = 0; i < r->added.count; i++)
-        if (strcmp(r->added.at[i].content, name) == 0)
-            return VKB_OK;
-    // transformers matches the five in a text whether or not a file lists them as added.
-    if (!array_reserve(&r->added, r->added.count + 1))
-        return vkb_fail_memory(r->ctx, sizeof(*r->added.at), "an added token");
-    hf_added_token added = {.id = id, .special = true};
-    vkb_status status = copy_string(r, name, &added.content);
-    if (status == VKB_OK)
-        r->added.at[r->added.count++] = added;
-    return status;
-}
-
-static int compare_added(const void *a, const void *b)
-{
-    uint32_t x = ((const hf_added_token *)a)->id, y = ((const hf_added_token *)b)->id;
-    return x < y ? -1 : x > y;
-}
-
-static vkb_status check_tokens(reader *r)
-{
-    hf_tokenizer *tok = r->tok;
-    hf_index index = {0};
-    vkb_status status;
-    BASE_TRY(hf_index_build(r->ctx, tok, &index));
-    for (size_t i = 0; i < r->added.count; i++) {
-        const hf_added_token *added = &r->added.at[i];
-        uint32_t id = added->id;
-        if (hf_index_find(&index, added->content, &id) && id != added->id) {
-            status =
-                vkb_fail(r->ctx, VKB_BAD_FILE, "%s: added token %s has two ids, %u and %u",
-                         r->json ? r->json_path : r->config_path, added->content, added->id, id);
-            goto cleanup;
-        }
-    }
-    BASE_TRY(check_special(r, &index, tok->pad_token));
-    BASE_TRY(check_special(r, &index, tok->unk_token));
-    BASE_TRY(check_special(r, &index, tok->cls_token));
-    BASE_TRY(check_special(r, &index, tok->sep_token));
-    BASE_TRY(check_special(r, &index, tok->mask_token));
-    qsort(r->added.at, r->added.count, sizeof(*r->added.at), compare_added);
-cleanup:
-    hf_index_free(&index);
-    return status;
-}
-
-static vkb_status read_json_file(reader *r)
+static vkb_status read_json_file(hf_reader *r)
 {
     const cJSON *version = hf_json_member(r->json, "version");
     vkb_status status;
@@ -418,10 +213,10 @@ cleanup:
     return status;
 }
 
-static vkb_status read_vocab_file(reader *r)
+static vkb_status read_vocab_file(hf_reader *r)
 {
     vkb_status status;
-    BASE_TRY(read_vocab_lines(r));
+    BASE_TRY(hf_reader_vocab_lines(r));
     BASE_TRY(hf_index_build(r->ctx, r->tok, &r->vocab));
     BASE_TRY(read_added_decoder(r));
     BASE_TRY(read_special_names(r));
@@ -436,7 +231,7 @@ cleanup:
     return status;
 }
 
-static vkb_status read_folder(reader *r, const char *folder)
+static vkb_status read_folder(hf_reader *r, const char *folder)
 {
     vkb_status status = VKB_OK;
     if (!file_is_folder(folder))
@@ -457,7 +252,7 @@ static vkb_status read_folder(reader *r, const char *folder)
     } else {
         BASE_TRY(read_vocab_file(r));
     }
-    BASE_TRY(check_tokens(r));
+    BASE_TRY(hf_reader_finish(r));
 cleanup:
     return status;
 }
@@ -469,12 +264,12 @@ vkb_status hf_tokenizer_read(vkb_context *ctx, const char *folder, hf_tokenizer 
                         .handle_chinese_chars = true,
                         .strip_accents = -1,
                         .max_input_chars_per_word = 100};
-    reader r = {.ctx = ctx,
-                .tok = &tok,
-                .json_path = path_join(folder, "tokenizer.json"),
-                .vocab_path = path_join(folder, "vocab.txt"),
-                .config_path = path_join(folder, "tokenizer_config.json"),
-                .map_path = path_join(folder, "special_tokens_map.json")};
+    hf_reader r = {.ctx = ctx,
+                   .tok = &tok,
+                   .json_path = path_join(folder, "tokenizer.json"),
+                   .vocab_path = path_join(folder, "vocab.txt"),
+                   .config_path = path_join(folder, "tokenizer_config.json"),
+                   .map_path = path_join(folder, "special_tokens_map.json")};
     vkb_status status = r.json_path && r.vocab_path && r.config_path && r.map_path
                             ? read_folder(&r, folder)
                             : vkb_fail_memory(ctx, strlen(folder), "a path");

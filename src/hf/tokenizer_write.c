@@ -138,13 +138,33 @@ static vkb_status write_json(vkb_context *ctx, const char *folder, const hf_toke
 
 // ---- tokenizer_config.json, special_tokens_map.json ----
 
+// Special tokens beyond the five, so that transformers' all_special_tokens lists them.
+static bool add_additional(cJSON *root, const hf_tokenizer *tok)
+{
+    const char *const five[] = {tok->unk_token, tok->cls_token, tok->sep_token, tok->pad_token,
+                                tok->mask_token};
+    cJSON *list = NULL;
+    for (size_t i = 0; i < tok->added_count; i++) {
+        bool named = !tok->added[i].special;
+        for (size_t k = 0; k < BASE_COUNT(five); k++)
+            named = named || strcmp(five[k], tok->added[i].content) == 0;
+        if (named)
+            continue;
+        if (!list)
+            list = cJSON_AddArrayToObject(root, "additional_special_tokens");
+        if (!cJSON_AddItemToArray(list, cJSON_CreateString(tok->added[i].content)))
+            return false;
+    }
+    return true;
+}
+
 static bool add_special_names(cJSON *root, const hf_tokenizer *tok)
 {
     return cJSON_AddStringToObject(root, "cls_token", tok->cls_token) &&
            cJSON_AddStringToObject(root, "mask_token", tok->mask_token) &&
            cJSON_AddStringToObject(root, "pad_token", tok->pad_token) &&
            cJSON_AddStringToObject(root, "sep_token", tok->sep_token) &&
-           cJSON_AddStringToObject(root, "unk_token", tok->unk_token);
+           cJSON_AddStringToObject(root, "unk_token", tok->unk_token) && add_additional(root, tok);
 }
 
 static bool add_added_decoder(cJSON *root, const hf_tokenizer *tok)

@@ -285,12 +285,16 @@ TEST(reads_back_what_it_wrote)
 {
     hf_tokenizer tok, again;
     CHECK_INT(read_files(JSON("\"added_tokens\":[{\"id\":8,\"content\":\"<\\\"\\u00e4\\t>\","
-                              "\"single_word\":true,\"rstrip\":true,\"normalized\":false}],",
+                              "\"single_word\":true,\"rstrip\":true,\"normalized\":false},"
+                              "{\"id\":9,\"content\":\"<s>\",\"special\":true}],",
                               ""),
                          NULL, "{\"strip_accents\":true,\"model_max_length\":64}", &tok),
               VKB_OK);
     temp_empty(folder);
     CHECK_INT(hf_tokenizer_write(ctx, folder, &tok), VKB_OK);
+    char *map = temp_read(folder, "special_tokens_map.json", NULL);
+    CHECK_HAS(map, "\"additional_special_tokens\":\t[\"<s>\"]");
+    free(map);
     last_warning[0] = 0;
     CHECK_INT(hf_tokenizer_read(ctx, folder, &again), VKB_OK);
     CHECK_STR(last_warning, ""); // its own files agree
