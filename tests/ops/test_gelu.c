@@ -59,8 +59,10 @@ enum { COUNT_COUNT = sizeof COUNTS / sizeof *COUNTS };
 static void both(vkb_activation form)
 {
     for (size_t i = 0; i < COUNT_COUNT; i++) {
-        forward(COUNTS[i], form, i % 2 ? VALUES_WIDE : VALUES_NORMAL);
-        backward(COUNTS[i], form, i % 2 ? VALUES_NORMAL : VALUES_WIDE, i % 3 == 0);
+        // Few values of N(0, 30) may all be in the left tail, 1e-20 and without relative precision.
+        bool many = COUNTS[i] > 30;
+        forward(COUNTS[i], form, many && i % 2 ? VALUES_WIDE : VALUES_NORMAL);
+        backward(COUNTS[i], form, many && i % 2 == 0 ? VALUES_WIDE : VALUES_NORMAL, i % 3 == 0);
     }
     forward(1000, form, VALUES_SMALL);
     forward(1000, form, VALUES_FAR); // tanh(x^3) must saturate, not overflow

@@ -71,7 +71,7 @@ static void all_shapes(op_layout layout)
         p.k = SHAPES[i].k;
         product(p, i % 4 == 3 ? VALUES_FAR : VALUES_NORMAL, i % 2);
         p.accumulate = true;
-        p.alpha = 0.125f;
+        p.alpha = 0.3f;
         product(p, VALUES_NORMAL, i % 2 == 0);
     }
 }

@@ -68,6 +68,7 @@ TEST(norm_and_clipping)
         grad_norm(slabs[i], counts[i], VALUES_NORMAL, 5, 1e6f);  // does not
         grad_norm(slabs[i], counts[i], VALUES_FAR, 1, 0);        // must not
         grad_norm(slabs[i], counts[i], VALUES_SMALL, 1000, -1);
+        grad_norm(slabs[i], counts[i], VALUES_SMALL, 7, 1e-3f); // so small that torch's 1e-6 shows
     }
 }
 
