@@ -1,0 +1,140 @@
+// fill-mask on a model of known answers.
+#include "lesson.h"
+
+static lesson taught;
+
+static vkb_status fill(const char *text, vkb_fill_params params, vkb_fill_result *r)
+{
+    return vkb_fill_mask(taught.model, taught.tok, text, &params, r);
+}
+
+// A few hundred steps: the animal's sound follows from the animal.
+static void teach(void)
+{
+    taught = lesson_open(32, true, 70);
+    taught.config.initializer_range = 0.15f;
+    lesson_model(&taught);
+    const vkb_train_params params = {.batch_size = 14,
+                                     .learning_rate = 5e-3,
+                                     .max_steps = 300,
+                                     .warmup_steps = 60,
+                                     .mlm_probability = 0.3,
+                                     .always_mask = true,
+                                     .adam_beta2 = 0.98};
+    vkb_trainer *trainer = lesson_trainer(&taught, &params);
+    lesson_steps(trainer, params.max_steps);
+    vkb_trainer_destroy(&trainer);
+}
+
+TEST(the_best_answer_is_the_learnt_one)
+{
+    vkb_fill_result r = {0};
+    CHECK_OK(fill("the dog in the river [MASK] when it is 3.", (vkb_fill_params){0}, &r));
+    CHECK_INT(r.mask_count, 1);
+    CHECK_INT(r.top_k, 5);
+    double sum = 0;
+    for (size_t i = 0; i < r.top_k; i++) {
+        sum += r.fills[i].score;
+        CHECK(i == 0 || r.fills[i].score <= r.fills[i - 1].score);
+    }
+    CHECK(sum > 0 && sum <= 1.0 + 1e-9);
+    CHECK_STR(vkb_tokenizer_piece(taught.tok, r.fills[0].token), "barks");
+    vkb_fill_result_free(&r);
+}
+
+TEST(several_masks_are_answered_each)
+{
+    vkb_fill_result r = {0};
+    CHECK_OK(
+        fill("the [MASK] in the house purrs when it [MASK] 4.", (vkb_fill_params){.top_k = 2}, &r));
+    CHECK_INT(r.mask_count, 2);
+    CHECK_INT(r.top_k, 2);
+    CHECK_STR(vkb_tokenizer_piece(taught.tok, r.fills[0].token), "cat");
+    CHECK_STR(vkb_tokenizer_piece(taught.tok, r.fills[2].token), "is");
+    CHECK_INT(r.tokens.at[r.mask_positions[1]].id, vkb_tokenizer_special(taught.tok).mask);
+    vkb_fill_result_free(&r);
+}
+
+TEST(targets_keep_their_share_of_the_whole_vocabulary)
+{
+    vkb_fill_result all = {0}, some = {0};
+    const char *text = "the bee in the garden [MASK] when it is 6.";
+    uint32_t targets[2];
+    CHECK(vkb_tokenizer_find(taught.tok, "barks", &targets[0]));
+    CHECK(vkb_tokenizer_find(taught.tok, "hums", &targets[1]));
+    CHECK_OK(fill(text, (vkb_fill_params){.top_k = 1}, &all));
+    CHECK_OK(fill(text, (vkb_fill_params){.targets = targets, .target_count = 2}, &some));
+    CHECK_INT(some.top_k, 2);
+    CHECK_INT(some.fills[0].token, targets[1]);
+    CHECK_NEAR(some.fills[0].score, all.fills[0].score, 0);
+    CHECK(some.fills[1].score < some.fills[0].score);
+    vkb_fill_result_free(&all);
+    vkb_fill_result_free(&some);
+}
+
+// The same text through passes of other lengths: an answer does not depend on what came before.
+TEST(an_answer_is_the_same_after_others)
+{
+    vkb_fill_result first = {0}, again = {0};
+    const char *text = "the cat in the river [MASK] when it is 3.";
+    CHECK_OK(fill(text, (vkb_fill_params){0}, &first));
+    CHECK_OK(fill("a [MASK]", (vkb_fill_params){0}, &again));
+    CHECK_OK(fill("[MASK] [MASK] [MASK] [MASK] [MASK] [MASK] [MASK] [MASK] [MASK] [MASK] the cat "
+                  "in the river when it is 3. the cat in the river when it is 3.",
+                  (vkb_fill_params){0}, &again));
+    CHECK_OK(fill(text, (vkb_fill_params){0}, &again));
+    CHECK(memcmp(first.fills, again.fills, first.top_k * sizeof(*first.fills)) == 0);
+    vkb_fill_result_free(&first);
+    vkb_fill_result_free(&again);
+}
+
+TEST(what_cannot_be_answered_is_refused)
+{
+    vkb_fill_result r = {0};
+    vkb_context *ctx = gpu_context(device);
+    CHECK_INT(fill("the cat purrs.", (vkb_fill_params){0}, &r), VKB_BAD_ARGUMENT);
+    CHECK_HAS(vkb_error(ctx), "[MASK]");
+    char text[1024] = "[MASK]";
+    for (int i = 0; i < 80; i++)
+        strcat(text, " cat");
+    CHECK_INT(fill(text, (vkb_fill_params){0}, &r), VKB_BAD_ARGUMENT);
+    CHECK_HAS(vkb_error(ctx), "83 tokens");
+    CHECK_OK(fill(text, (vkb_fill_params){.truncate = true}, &r));
+    CHECK_INT(r.tokens.count, 64);
+    const uint32_t beyond = 100000;
+    CHECK_INT(fill("[MASK]", (vkb_fill_params){.targets = &beyond, .target_count = 1}, &r),
+              VKB_BAD_ARGUMENT);
+    vkb_fill_result_free(&r);
+}
+
+TEST(a_saved_model_gives_the_same_answers)
+{
+    vkb_fill_result before = {0}, after = {0};
+    const char *text = "the horse in the forest [MASK] when it is 1.";
+    CHECK_OK(fill(text, (vkb_fill_params){0}, &before));
+    CHECK_OK(vkb_model_save(taught.model, taught.folder));
+    vkb_model_destroy(&taught.model);
+    CHECK_OK(vkb_model_load(device, taught.folder, &taught.model));
+    CHECK_OK(fill(text, (vkb_fill_params){0}, &after));
+    CHECK(memcmp(before.fills, after.fills, before.top_k * sizeof(*before.fills)) == 0);
+    vkb_fill_result_free(&before);
+    vkb_fill_result_free(&after);
+}
+
+static void run_all(vkb_device *dev)
+{
+    device = dev;
+    teach();
+    RUN(the_best_answer_is_the_learnt_one);
+    RUN(several_masks_are_answered_each);
+    RUN(targets_keep_their_share_of_the_whole_vocabulary);
+    RUN(an_answer_is_the_same_after_others);
+    RUN(what_cannot_be_answered_is_refused);
+    RUN(a_saved_model_gives_the_same_answers);
+    lesson_close(&taught);
+}
+
+int main(void)
+{
+    return devices_run(run_all) ? check_report() : 77;
+}
