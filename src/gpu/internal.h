@@ -183,8 +183,8 @@ struct vkb_device {
 
     gpu_kernel_state kernels[GPU_KERNEL_COUNT];
     VkPipelineCache cache;
-    char *cache_path; // NULL: no file
-    bool cache_grew;
+    char *cache_path;    // NULL: no file
+    uint64_t cache_hash; // of the data that the file had
 };
 
 // ---- result.c ----

@@ -111,7 +111,6 @@ vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *
     pipeline->next = state->pipelines;
     state->pipelines = pipeline;
     dev->counters.pipelines++;
-    dev->cache_grew = true;
     *out = pipeline->handle;
     return VKB_OK;
 }

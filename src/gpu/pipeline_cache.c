@@ -45,7 +45,7 @@ static char *cache_path(const vkb_device *dev)
 }
 
 // The cache's data inside a mapped file; false: damaged, or for something else.
-static bool check_file(const vkb_device *dev, const file_map *map, VkPipelineCacheCreateInfo *info)
+static bool check_file(vkb_device *dev, const file_map *map, VkPipelineCacheCreateInfo *info)
 {
     cache_header found;
     if (map->bytes < sizeof(found))
@@ -58,6 +58,7 @@ static bool check_file(const vkb_device *dev, const file_map *map, VkPipelineCac
     cache_header expected = make_header(dev, data, bytes);
     if (memcmp(&found, &expected, sizeof(found)) != 0)
         return false;
+    dev->cache_hash = found.hash;
     info->pInitialData = data;
     info->initialDataSize = bytes;
     return true;
@@ -93,7 +94,8 @@ static void write_file(vkb_device *dev)
                                        data + sizeof(cache_header)) == VK_SUCCESS) {
         cache_header header = make_header(dev, data + sizeof(header), bytes);
         memcpy(data, &header, sizeof(header));
-        file_write_whole(quiet, dev->cache_path, data, sizeof(header) + bytes);
+        if (header.hash != dev->cache_hash)
+            file_write_whole(quiet, dev->cache_path, data, sizeof(header) + bytes);
     }
     free(folder);
     vkb_context_destroy(&quiet);
@@ -102,7 +104,7 @@ static void write_file(vkb_device *dev)
 
 void gpu_pipeline_cache_close(vkb_device *dev)
 {
-    if (dev->cache && dev->cache_path && dev->cache_grew && !dev->lost)
+    if (dev->cache && dev->cache_path && dev->counters.pipelines && !dev->lost)
         write_file(dev);
     dev->vk.vkDestroyPipelineCache(dev->handle, dev->cache, NULL);
     free(dev->cache_path);
