@@ -73,54 +73,71 @@ static vkb_status check_metadata(vkb_context *ctx, const hf_safetensors *file, c
     return VKB_OK;
 }
 
-// One entry of the header. data points to where begin is; *end is the entry's data_offsets[1].
-static vkb_status read_entry(vkb_context *ctx, const hf_safetensors *file, const cJSON *entry,
-                             const uint8_t *buffer, uint64_t buffer_bytes, hf_tensor *tensor)
+static vkb_status read_shape(vkb_context *ctx, const hf_safetensors *file, const cJSON *shape,
+                             hf_tensor *tensor)
 {
-    const char *path = file->path, *name = entry->string;
-    const cJSON *dtype = hf_json_member(entry, "dtype"), *shape = hf_json_member(entry, "shape");
-    const cJSON *offsets = hf_json_member(entry, "data_offsets"), *item;
-    uint64_t begin, end;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, shape)
+    {
+        if (tensor->rank == HF_MAX_RANK)
+            return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s has more than %d dimensions",
+                            file->path, tensor->name, HF_MAX_RANK);
+        if (!hf_json_integer(item, &tensor->shape[tensor->rank++]))
+            return vkb_fail(ctx, VKB_BAD_FILE,
+                            "%s: tensor %s: dimension %u is not a whole number of 0 or more",
+                            file->path, tensor->name, tensor->rank);
+    }
+    if (!hf_tensor_measure(tensor))
+        return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s: the size of %s %s overflows", file->path,
+                        tensor->name, hf_dtype_name(tensor->dtype),
+                        hf_shape(tensor->rank, tensor->shape).text);
+    return VKB_OK;
+}
 
+// Sets tensor->data, once its bytes are known to lie inside the file's data.
+static vkb_status read_offsets(vkb_context *ctx, const hf_safetensors *file, const cJSON *offsets,
+                               const uint8_t *data, hf_tensor *tensor)
+{
+    uint64_t begin, end, data_bytes = (uint64_t)(file->map.data + file->map.bytes - data);
+    if (cJSON_GetArraySize(offsets) != 2 || !hf_json_integer(offsets->child, &begin) ||
+        !hf_json_integer(offsets->child->next, &end) || end < begin)
+        return vkb_fail(ctx, VKB_BAD_FILE,
+                        "%s: tensor %s: data_offsets is not [begin,end] with begin <= end",
+                        file->path, tensor->name);
+    if (end - begin != tensor->bytes)
+        return vkb_fail(ctx, VKB_BAD_FILE,
+                        "%s: tensor %s has %llu bytes of data, expected %llu for %s %s", file->path,
+                        tensor->name, (unsigned long long)(end - begin),
+                        (unsigned long long)tensor->bytes, hf_dtype_name(tensor->dtype),
+                        hf_shape(tensor->rank, tensor->shape).text);
+    if (end > data_bytes)
+        return vkb_fail(ctx, VKB_BAD_FILE,
+                        "%s: is truncated: tensor %s ends at byte %llu of the data, but there are "
+                        "only %llu",
+                        file->path, tensor->name, (unsigned long long)end,
+                        (unsigned long long)data_bytes);
+    tensor->data = data + begin;
+    return VKB_OK;
+}
+
+// One entry of the header; data is where the file's data starts.
+static vkb_status read_entry(vkb_context *ctx, const hf_safetensors *file, const cJSON *entry,
+                             const uint8_t *data, hf_tensor *tensor)
+{
+    const char *name = entry->string;
+    const cJSON *dtype = hf_json_member(entry, "dtype"), *shape = hf_json_member(entry, "shape"),
+                *offsets = hf_json_member(entry, "data_offsets");
     *tensor = (hf_tensor){.name = name};
     if (!cJSON_IsObject(entry) || !cJSON_IsString(dtype) || !cJSON_IsArray(shape) ||
         !cJSON_IsArray(offsets))
         return vkb_fail(ctx, VKB_BAD_FILE,
-                        "%s: tensor %s lacks dtype, shape or data_offsets in the header", path,
-                        name);
+                        "%s: tensor %s lacks dtype, shape or data_offsets in the header",
+                        file->path, name);
     if (!hf_dtype_find(dtype->valuestring, &tensor->dtype))
-        return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s has the unknown dtype %s", path, name,
-                        dtype->valuestring);
-    cJSON_ArrayForEach(item, shape)
-    {
-        if (tensor->rank == HF_MAX_RANK)
-            return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s has more than %d dimensions", path,
-                            name, HF_MAX_RANK);
-        if (!hf_json_integer(item, &tensor->shape[tensor->rank++]))
-            return vkb_fail(ctx, VKB_BAD_FILE,
-                            "%s: tensor %s: dimension %u is not a whole number of 0 or more", path,
-                            name, tensor->rank);
-    }
-    if (cJSON_GetArraySize(offsets) != 2 || !hf_json_integer(offsets->child, &begin) ||
-        !hf_json_integer(offsets->child->next, &end) || end < begin)
-        return vkb_fail(ctx, VKB_BAD_FILE,
-                        "%s: tensor %s: data_offsets is not [begin,end] with begin <= end", path,
-                        name);
-    if (!hf_tensor_measure(tensor))
-        return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s: the size of %s %s overflows", path, name,
-                        dtype->valuestring, hf_shape(tensor->rank, tensor->shape).text);
-    if (end - begin != tensor->bytes)
-        return vkb_fail(ctx, VKB_BAD_FILE,
-                        "%s: tensor %s has %llu bytes of data, expected %llu for %s %s", path, name,
-                        (unsigned long long)(end - begin), (unsigned long long)tensor->bytes,
-                        dtype->valuestring, hf_shape(tensor->rank, tensor->shape).text);
-    if (end > buffer_bytes)
-        return vkb_fail(ctx, VKB_BAD_FILE,
-                        "%s: is truncated: tensor %s ends at byte %llu of the data, but there are "
-                        "only %llu",
-                        path, name, (unsigned long long)end, (unsigned long long)buffer_bytes);
-    tensor->data = buffer + begin;
-    return VKB_OK;
+        return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s has the unknown dtype %s", file->path,
+                        name, dtype->valuestring);
+    vkb_status status = read_shape(ctx, file, shape, tensor);
+    return status == VKB_OK ? read_offsets(ctx, file, offsets, data, tensor) : status;
 }
 
 static int compare_places(const void *a_, const void *b_)
@@ -137,18 +154,18 @@ static int compare_names(const void *a, const void *b)
 }
 
 // The tensors fill the data from its first byte to its last without a hole.
-static vkb_status check_places(vkb_context *ctx, hf_safetensors *file, const uint8_t *buffer)
+static vkb_status check_places(vkb_context *ctx, hf_safetensors *file, const uint8_t *data)
 {
-    const uint8_t *at = buffer, *end = file->map.data + file->map.bytes;
+    const uint8_t *at = data, *end = file->map.data + file->map.bytes;
     qsort(file->tensors, file->tensor_count, sizeof(*file->tensors), compare_places);
     for (size_t i = 0; i < file->tensor_count; i++) {
         const hf_tensor *tensor = &file->tensors[i];
         if (tensor->data != at)
             return vkb_fail(ctx, VKB_BAD_FILE,
                             "%s: tensor %s starts at byte %llu of the data, %s, expected %llu",
-                            file->path, tensor->name, (unsigned long long)(tensor->data - buffer),
+                            file->path, tensor->name, (unsigned long long)(tensor->data - data),
                             tensor->data > at ? "leaving a hole" : "inside another tensor",
-                            (unsigned long long)(at - buffer));
+                            (unsigned long long)(at - data));
         at += tensor->bytes;
     }
     if (at != end)
@@ -166,8 +183,7 @@ static vkb_status read_header(vkb_context *ctx, hf_safetensors *file)
     if (status != VKB_OK)
         return status;
 
-    const uint8_t *buffer = file->map.data + 8 + header_bytes;
-    uint64_t buffer_bytes = file->map.bytes - 8 - header_bytes;
+    const uint8_t *data = file->map.data + 8 + header_bytes;
     size_t room = (size_t)cJSON_GetArraySize(file->header) + 1;
     file->tensors = calloc(room, sizeof(*file->tensors));
     if (!file->tensors)
@@ -178,12 +194,11 @@ static vkb_status read_header(vkb_context *ctx, hf_safetensors *file)
         if (strcmp(entry->string, "__metadata__") == 0)
             status = check_metadata(ctx, file, entry);
         else
-            status = read_entry(ctx, file, entry, buffer, buffer_bytes,
-                                &file->tensors[file->tensor_count++]);
+            status = read_entry(ctx, file, entry, data, &file->tensors[file->tensor_count++]);
         if (status != VKB_OK)
             return status;
     }
-    status = check_places(ctx, file, buffer);
+    status = check_places(ctx, file, data);
     qsort(file->tensors, file->tensor_count, sizeof(*file->tensors), compare_names);
     return status;
 }
