@@ -18,28 +18,29 @@ vec4 row4_valid(uint i, uint end)
     layout(set = 0, binding = n) access buffer x##_floats { float x[]; };                          \
     layout(set = 0, binding = n) access buffer x##_fours { vec4 x##4[]; };
 
+// Names end in _ so that a buffer may be called v or i.
 #define ROW4_AT(x)                                                                                 \
-    vec4 x##_at(uint i, uint end)                                                                  \
+    vec4 x##_at(uint i_, uint end_)                                                                \
     {                                                                                              \
         if (ALIGNED != 0)                                                                          \
-            return x##4[i / 4];                                                                    \
-        vec4 v = vec4(0);                                                                          \
-        for (uint j = 0; j < 4; j++)                                                               \
-            if (i + j < end)                                                                       \
-                v[j] = x[i + j];                                                                   \
-        return v;                                                                                  \
+            return x##4[i_ / 4];                                                                   \
+        vec4 four_ = vec4(0);                                                                      \
+        for (uint j_ = 0; j_ < 4; j_++)                                                            \
+            if (i_ + j_ < end_)                                                                    \
+                four_[j_] = x[i_ + j_];                                                            \
+        return four_;                                                                              \
     }
 
 #define ROW4_PUT(y)                                                                                \
-    void y##_put(uint i, uint end, vec4 v)                                                         \
+    void y##_put(uint i_, uint end_, vec4 four_)                                                   \
     {                                                                                              \
         if (ALIGNED != 0) {                                                                        \
-            y##4[i / 4] = v;                                                                       \
+            y##4[i_ / 4] = four_;                                                                  \
             return;                                                                                \
         }                                                                                          \
-        for (uint j = 0; j < 4; j++)                                                               \
-            if (i + j < end)                                                                       \
-                y[i + j] = v[j];                                                                   \
+        for (uint j_ = 0; j_ < 4; j_++)                                                            \
+            if (i_ + j_ < end_)                                                                    \
+                y[i_ + j_] = four_[j_];                                                            \
     }
 
 #define ROW4_IN(n, x)    ROW4_BUFFER(n, readonly, x) ROW4_AT(x)
