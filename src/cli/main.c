@@ -34,8 +34,7 @@ vkb_status cli_open_device(cli_state *cli, const common_options *common, vkb_dev
     if (status != VKB_OK)
         return status;
     const vkb_device_info *info = vkb_device_get_info(*out);
-    output_note(&cli->out, "device: %s (%s)%s", info->name, info->driver,
-                info->type == VKB_SOFTWARE ? ": a software driver, it runs on the CPU" : "");
+    output_note(&cli->out, "device: %s, %s", info->name, info->driver);
     return VKB_OK;
 }
 

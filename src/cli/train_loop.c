@@ -79,6 +79,19 @@ static double clock_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+// Before there is a pace there is no estimate.
+static short_text show_pace(const vkb_metrics *m)
+{
+    if (m->tokens_per_second > 0)
+        return show_count((uint64_t)m->tokens_per_second);
+    return (short_text){"?"};
+}
+
+static short_text show_left(const vkb_metrics *m)
+{
+    return show_seconds(m->tokens_per_second > 0 ? m->seconds_left : -1);
+}
+
 static void show_live(train_run *run)
 {
     const vkb_metrics *m = &run->metrics;
@@ -89,9 +102,7 @@ static void show_live(train_run *run)
     bar[BAR_WIDTH] = 0;
     snprintf(line, sizeof(line),
              "[%s] %" PRIu64 "/%" PRIu64 "  loss %.3f  lr %.1e  %s tok/s  %s left", bar, m->step,
-             m->max_steps, m->loss, m->learning_rate,
-             show_count((uint64_t)fmax(0, m->tokens_per_second)).text,
-             show_seconds(m->seconds_left).text);
+             m->max_steps, m->loss, m->learning_rate, show_pace(m).text, show_left(m).text);
     output_live(&run->cli->out, line);
 }
 
@@ -102,9 +113,8 @@ static void show_line(train_run *run)
     output_note(&run->cli->out,
                 "step %" PRIu64 "/%" PRIu64 "  epoch %.2f  loss %.4f  learning rate %.2e  %s "
                 "tokens/s  %s left",
-                m->step, m->max_steps, m->epoch, m->loss, m->learning_rate,
-                show_count((uint64_t)fmax(0, m->tokens_per_second)).text,
-                show_seconds(m->seconds_left).text);
+                m->step, m->max_steps, m->epoch, m->loss, m->learning_rate, show_pace(m).text,
+                show_left(m).text);
 }
 
 // Takes the metrics of a step that has finished.
