@@ -39,7 +39,10 @@ read_junit() {  # FILE
         function close_test() {
             if (test == "") return
             if (state == "run") n_passed++
-            else if (state == "disabled" || (state == "notrun" && skip)) n_skipped++
+            else if (state == "disabled" || (state == "notrun" && skip)) {
+                n_skipped++
+                if (!told) said[++lines] = "skipped: " test ": it gives no reason"
+            }
             else { n_failed++; said[++lines] = "failed: " test }
             test = ""
         }
@@ -47,12 +50,20 @@ read_junit() {  # FILE
             close_test()
             match($0, /name="[^"]*"/); test = substr($0, RSTART + 6, RLENGTH - 7)
             match($0, /status="[^"]*"/); state = substr($0, RSTART + 8, RLENGTH - 9)
-            skip = 0
+            skip = told = 0
         }
         /SKIP_RETURN_CODE/ { skip = 1 }
-        /skipped: / { sub(/.*skipped: /, ""); sub(/<\/system-out>.*/, ""); said[++lines] = "skipped: " test ": " $0 }
+        /skipped: / {
+            sub(/.*skipped: /, ""); sub(/<\/system-out>.*/, "")
+            said[++lines] = "skipped: " test ": " $0
+            told = 1
+        }
         /<\/testcase>/ { close_test() }
-        END { close_test(); print n_passed + 0, n_failed + 0, n_skipped + 0; for (i = 1; i <= lines; i++) print said[i] }
+        END {
+            close_test()
+            print n_passed + 0, n_failed + 0, n_skipped + 0
+            for (i = 1; i <= lines; i++) print said[i]
+        }
     ' "$1" | sed 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g; s/&apos;/'"'"'/g; s/&amp;/\&/g'
 }
 
