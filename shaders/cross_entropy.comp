@@ -60,7 +60,9 @@ void main()
         stats[4 * row + 2] = log(sum);
         stats[4 * row + 3] = top;
     }
-    if (p.gradient != 0)
+    if (p.gradient != 0) {
+        float scale = 1 / sum;
         for (uint c = me; c < p.cols; c += gl_WorkGroupSize.x)
-            logits[first + c] = exp(logits[first + c] - top) / sum - float(c == label);
+            logits[first + c] = exp(logits[first + c] - top) * scale - float(c == label);
+    }
 }
