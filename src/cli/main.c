@@ -76,7 +76,7 @@ static void print_help(void)
            "masks.\n\nUsage: vkbert COMMAND [flags]\n\n");
     for (size_t i = 0; i < CLI_COUNT(commands); i++)
         printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\n  vkbert COMMAND --help   a command's flags, with their defaults\n"
+    printf("\n  vkbert COMMAND --help   a command's flags, with their defaults; dashes may be underscores\n"
            "  vkbert --version        version, commit, shaders, Vulkan\n"
            "\nExit codes: 0 done, 1 failed while working, 2 wrong command line, 3 bad input file,\n"
            "4 no usable device, 130 interrupted.\n");
@@ -108,8 +108,7 @@ static vkb_status run_command(cli_state *cli, const command *chosen, int argc, c
     cli->out.quiet = common->quiet;
     cli->out.verbose = common->verbose;
     if (set.help) {
-        printf("Usage: vkbert %s %s\n\n%s. Dashes may be underscores.\n", chosen->name,
-               chosen->usage, chosen->summary);
+        printf("Usage: vkbert %s %s\n\n%s\n", chosen->name, chosen->usage, chosen->summary);
         flags_print_help(chosen->flags);
     } else {
         status = chosen->run(cli, &set);
