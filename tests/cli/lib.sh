@@ -94,3 +94,11 @@ report() {
     printf '%d checks, %d failed\n' $checks $failures
     [ $failures -eq 0 ] || exit 1
 }
+
+# The smallest model that is one, on text.txt: seconds on any device. $tiny are its flags.
+make_text text.txt 300 0
+make_text valid.txt 60 1000
+tiny="--size tiny --config_overrides hidden_size=32,num_hidden_layers=1,intermediate_size=64,num_attention_heads=2 --vocab_size 200
+      --max_seq_length 16 --per_device_train_batch_size 8 --learning_rate 1e-2 --train_file text.txt --validation_file valid.txt"
+value() { awk -v key="\"$2\":" '$1 == key { gsub(/,/, "", $2); print $2 }' "$1"; } # value FILE KEY, of a JSON file with a key a line
+less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'; }

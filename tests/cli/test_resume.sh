@@ -1,0 +1,83 @@
+# Checkpoints, resuming from them, signals, and folders that hold a run already.
+. "$(dirname "$0")/lib.sh"
+need_device
+
+# ---- A resumed run equals an uninterrupted one, to the bit ----
+run 0 vkbert train $tiny --do_train --max_steps 12 --save_steps 4 -o whole
+same "$(cd whole && echo checkpoint-*)" "checkpoint-4 checkpoint-8"
+run 0 vkbert train $tiny --do_train --max_steps 12 --resume_from_checkpoint whole/checkpoint-4 -o resumed
+check cmp whole/model.safetensors resumed/model.safetensors
+has "$err" "going on from step 4"
+
+# ---- A finished run is neither overwritten nor trained over ----
+before=$(cd whole && cksum *.json *.safetensors)
+run 2 vkbert train $tiny --do_train --max_steps 12 -o whole
+sentence
+has "$err" "finished run"
+same "$(cd whole && cksum *.json *.safetensors)" "$before"
+run 0 vkbert train $tiny --do_train --max_steps 2 --overwrite_output_dir -o whole
+same "$(cd whole && ls -d checkpoint-* 2> /dev/null)" ""
+same "$(value whole/train_results.json global_step)" 2
+run 0 vkbert train $tiny --do_train --max_steps 4 --resume_from_checkpoint -o whole
+same "$(value whole/train_results.json global_step)" 4
+
+# ---- Old checkpoints go ----
+run 0 vkbert train $tiny --do_train --max_steps 9 --save_steps 2 --save_total_limit 2 -o few
+same "$(cd few && echo checkpoint-*)" "checkpoint-6 checkpoint-8"
+run 0 vkbert train $tiny --do_train --max_steps 5 --save_steps 2 --save_strategy no -o few2
+same "$(cd few2 && ls -d checkpoint-* 2> /dev/null)" ""
+
+# ---- Evaluating on the way changes nothing ----
+run 0 vkbert train $tiny --do_train --max_steps 6 -o plain
+run 0 vkbert train $tiny --do_train --max_steps 6 --eval_strategy steps --eval_steps 2 -o watched
+check cmp plain/model.safetensors watched/model.safetensors
+same "$(grep -c eval_loss watched/metrics.jsonl)" 2 # steps 2 and 4; the last is --do_eval's
+
+# ---- Signals ----
+# interrupt SIGNAL FOLDER: starts an endless run, waits for its first step, sends the signal, keeps its exit code in $code
+interrupt() {
+    "$program" train $tiny --do_train --max_steps 1000000 -o "$2" > out 2> err &
+    local process=$! tries=0
+    until [ -s "$2/metrics.jsonl" ] || [ $((tries += 1)) -gt 300 ]; do sleep 0.1; done
+    kill "-$1" $process
+    wait $process
+    code=$? err=$(cat err)
+}
+for signal in INT TERM; do
+    interrupt $signal stopped-$signal
+    same $code 130
+    sentence
+    has "$err" "--resume-from-checkpoint stopped-$signal/checkpoint-"
+    same "$(find stopped-$signal -name '.*')" ""
+    check test ! -e stopped-$signal/model.safetensors
+    check test -s "$(echo stopped-$signal/checkpoint-*)/optimizer.safetensors"
+done
+step=$(echo stopped-TERM/checkpoint-*) step=${step##*-}
+run 0 vkbert train $tiny --do_train --max_steps $((step + 3)) -o stopped-TERM # goes on by itself, as run_mlm does
+has "$err" "going on from stopped-TERM/checkpoint-$step"
+same "$(value stopped-TERM/train_results.json global_step)" $((step + 3))
+
+# the line that is printed is a command that works, also with words that a shell would split
+mkdir 'a folder'
+cp text.txt 'a folder/it'\''s text.txt'
+"$program" train $tiny --train_file 'a folder/it'\''s text.txt' --do_train --max_steps 1000000 -o stopped > out 2> err &
+process=$!
+tries=0
+until [ -s stopped/metrics.jsonl ] || [ $((tries += 1)) -gt 300 ]; do sleep 0.1; done
+kill -TERM $process
+wait $process
+line=$(grep -- --resume-from-checkpoint err)
+run 0 bash -c "$line --max_steps 1"
+
+# ---- Not a checkpoint ----
+mkdir bad
+cp -r plain bad/cut
+head -c 1000 plain/optimizer.safetensors > bad/cut/optimizer.safetensors
+run 3 vkbert train $tiny --do_train --max_steps 9 --resume_from_checkpoint bad/cut -o bad/out
+sentence
+cp -r plain bad/state
+echo '{' > bad/state/trainer_state.json
+run 3 vkbert train $tiny --do_train --max_steps 9 --resume_from_checkpoint bad/state -o bad/out
+sentence
+check test ! -e bad/out
+report
