@@ -7,7 +7,7 @@
 // contiguous one little, a broadcast from a constant lane nothing. Sums that spill cost less than loads.
 //
 // Constants: 0 workgroup size, 1 the subgroup's size LANES, which divides ROWS; 2 ROWS, 3 COLUMNS,
-// 4 ACCUMULATE: what p.accumulate says (kernels that do not, compile three times faster).
+// 4 ACCUMULATE: what p.accumulate says.
 // Grid: n / (COLUMNS * workgroup size), m / ROWS, batch.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -24,7 +24,8 @@ layout(constant_id = 4) const uint ACCUMULATE = 0;
 
 // Rows and columns beyond the last are moved onto it. An invocation then holds the last row several
 // times, the same sums to the bit, and stores them over each other: a branch around each of 256
-// stores made this kernel compile for 50 s instead of 2.
+// stores made this kernel compile for 50 s instead of 2. For the same reason what c held is read by a
+// loop that is not unrolled, four rows a turn.
 uint row_of(uint i)
 {
     return min(gl_WorkGroupID.y * ROWS + i, p.m - 1);
@@ -50,9 +51,15 @@ void main()
         [[unroll]] for (uint j = 0; j < COLUMNS; j++)
             sum[i][j] = 0;
     if (ACCUMULATE != 0)
-        [[unroll]] for (uint i = 0; i < ROWS; i++)
-            [[unroll]] for (uint j = 0; j < COLUMNS; j++)
-                sum[i][j] = c[ci[j] + row_of(i) * p.ldc] / p.alpha;
+        [[dont_unroll]] for (uint first = 0; first < ROWS; first += 4) {
+            float old[4][COLUMNS];
+            [[unroll]] for (uint i = 0; i < 4; i++)
+                [[unroll]] for (uint j = 0; j < COLUMNS; j++)
+                    old[i][j] = c[ci[j] + row_of(first + i) * p.ldc] / p.alpha;
+            [[unroll]] for (uint i = 0; i < ROWS; i++)
+                [[unroll]] for (uint j = 0; j < COLUMNS; j++)
+                    sum[i][j] = i / 4 == first / 4 ? old[i % 4][j] : sum[i][j];
+        }
 
     for (uint k = 0; k < p.k; k++) {
         float x[ROWS / LANES], y[COLUMNS];
