@@ -1,4 +1,5 @@
-// Added tokens ("[MASK]" and what a user added): matched in the text as they stand, before WordPiece.
+// Added tokens ("[MASK]" and what a user added): matched in the text as they stand, before
+// WordPiece.
 #ifndef VKB_TEXT_ADDED_H
 #define VKB_TEXT_ADDED_H
 

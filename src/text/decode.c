@@ -1,5 +1,7 @@
-// Ids -> text, as transformers' BertTokenizerFast.decode: the WordPiece decoder joins pieces, then
-// the whole string has the blanks taken out that English does not write.
+// Ids -> text, as transformers' BertTokenizerFast.decode with clean_up_tokenization_spaces: the
+// WordPiece decoder joins pieces, then the whole string loses the blanks that English does not
+// write. Our saved folders ask for the same. A folder that leaves the setting out gets
+// transformers 4.57's false, and "don ' t"; we clean up always.
 #include "text/tokenizer.h"
 
 #include <stdlib.h>

@@ -23,8 +23,8 @@ typedef struct text_char {
     uint32_t begin, end; // bytes of the original text
 } text_char;
 
-// A normalised text, as characters and as UTF-8. Zero-initialised; reused from text to text, so that
-// nothing is allocated once it has grown.
+// A normalised text, as characters and as UTF-8. Zero-initialised; reused from text to text, so
+// that nothing is allocated once it has grown.
 typedef struct text_normal {
     text_char *at; // count characters, and a last one that holds the end of utf8
     size_t count, capacity;

@@ -1,6 +1,6 @@
 // Byte-pair encoding's loop over a heap that is never repaired: whenever the count of a pair
-// changes, the pair is pushed anew, and an entry whose count is no longer its pair's is dropped when
-// it comes up.
+// changes, the pair is pushed anew, and an entry whose count is no longer its pair's is dropped
+// when it comes up.
 #include "text/vocab_merge.h"
 
 #include "base/array.h"

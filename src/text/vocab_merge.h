@@ -22,8 +22,8 @@ typedef struct merge_word {
     uint64_t count; // how often it occurs
 } merge_word;
 
-// Merges the most frequent pair, ties going to the smaller ids, until there are vocab_size pieces or
-// no pair occurs min_frequency times. The words' pieces are merged in place. False: memory is
+// Merges the most frequent pair, ties going to the smaller ids, until there are vocab_size pieces
+// or no pair occurs min_frequency times. The words' pieces are merged in place. False: memory is
 // exhausted.
 bool vocab_merge(text_pieces *pieces, merge_word *words, size_t word_count, uint32_t vocab_size,
                  uint64_t min_frequency);

@@ -1,9 +1,9 @@
-// Trains a WordPiece vocabulary as BertWordPieceTrainer does: special tokens, then the alphabet, then
-// the most frequent pairs of neighbours merged until the vocabulary is full. Only the pieces are
-// kept; encoding is greedy longest match.
+// Trains a WordPiece vocabulary as BertWordPieceTrainer does: special tokens, then the alphabet,
+// then the most frequent pairs of neighbours merged until the vocabulary is full. Only the pieces
+// are kept; encoding is greedy longest match.
 //
-// Unlike there, words are taken in order (their hash map's order changes from run to run) and counts
-// have 64 bits.
+// Unlike there, words are taken in order (their hash map's order changes from run to run) and
+// counts have 64 bits.
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 #include "text/vocab_merge.h"

@@ -147,6 +147,23 @@ TEST(splits_words)
           "a|b|c"); // not cleaned, they are white space
 }
 
+TEST(knows_unicode_8)
+{
+    // Newer than the tables that models were trained with: U+061D is punctuation today, U+08E2 a format
+    // character, U+1ABF a mark.
+    WORDS(cased,
+          "a\xD8\x9D"
+          "b",
+          "a\xD8\x9D"
+          "b");
+    NORMAL(cased,
+           "a\xE0\xA3\xA2"
+           "b",
+           "a\xE0\xA3\xA2"
+           "b");
+    NORMAL(uncased, "a\xE1\xAA\xBF", "a\xE1\xAA\xBF");
+}
+
 TEST(keeps_places_in_the_text)
 {
     const char *text = "x\xC3\x89"
@@ -185,6 +202,7 @@ int main(void)
     RUN(lowers_case);
     RUN(sets_ideographs_apart);
     RUN(splits_words);
+    RUN(knows_unicode_8);
     RUN(keeps_places_in_the_text);
     RUN(orders_marks);
     return check_report();

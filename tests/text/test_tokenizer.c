@@ -116,64 +116,53 @@ TEST(matches_special_tokens_in_raw_text)
     vkb_tokenizer_destroy(&tok);
 }
 
-// A tokenizer.json of a few words with more added tokens.
-#define ADDED(id, content, single, left, right, normalized)                                        \
-    "{\"id\":" id ",\"content\":\"" content "\",\"single_word\":" single ",\"lstrip\":" left       \
-    ",\"rstrip\":" right ",\"normalized\":" normalized ",\"special\":false}"
-#define SPECIAL(id, content)                                                                       \
-    "{\"id\":" id ",\"content\":\"" content                                                        \
-    "\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":" \
-    "true}"
-static const char
-    added_json[] = "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":"
-                   "[" SPECIAL("0", "[PAD]") "," SPECIAL("1", "[UNK]") "," SPECIAL("2", "[CLS]") "," SPECIAL("3", "[SEP]") "," SPECIAL("4", "[MASK]") "," ADDED(
-                       "7", "Foo", "false", "false", "false",
-                       "true") "," ADDED("8", "FooBar", "false", "false", "false",
-                                         "true") "," ADDED("9", "Raw", "false", "false", "false",
-                                                           "false") "," ADDED("10", "one", "true",
-                                                                              "false", "false",
-                                                                              "false") "," ADDED("1"
-                                                                                                 "1",
-                                                                                                 "<"
-                                                                                                 "l"
-                                                                                                 ">",
-                                                                                                 "f"
-                                                                                                 "a"
-                                                                                                 "l"
-                                                                                                 "s"
-                                                                                                 "e",
-                                                                                                 "t"
-                                                                                                 "r"
-                                                                                                 "u"
-                                                                                                 "e",
-                                                                                                 "f"
-                                                                                                 "a"
-                                                                                                 "l"
-                                                                                                 "s"
-                                                                                                 "e",
-                                                                                                 "f"
-                                                                                                 "a"
-                                                                                                 "l"
-                                                                                                 "s"
-                                                                                                 "e") "," ADDED("12",
-                                                                                                                "<r>",
-                                                                                                                "false",
-                                                                                                                "false",
-                                                                                                                "true",
-                                                                                                                "false") "],"
-                                                                                                                         "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
-                                                                                                                         "\"strip_accents\":null,\"lowercase\":true},"
-                                                                                                                         "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
-                                                                                                                         "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",3],\"cls\":[\"[CLS]\",2]},"
-                                                                                                                         "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},"
-                                                                                                                         "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","
-                                                                                                                         "\"max_input_chars_per_word\":100,\"vocab\":{\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3,"
-                                                                                                                         "\"[MASK]\":4,\"a\":5,\"x\":6}}}";
+// A tokenizer.json of two words and these tokens.
+static void write_added_json(void)
+{
+    static const struct {
+        const char *content;
+        bool special, single_word, lstrip, rstrip, normalized;
+    } added[] = {
+        {"[PAD]", .special = true},     {"[UNK]", .special = true},
+        {"[CLS]", .special = true},     {"[SEP]", .special = true},
+        {"[MASK]", .special = true},    {"Foo", .normalized = true},
+        {"FooBar", .normalized = true}, {"Raw"},
+        {"one", .single_word = true},   {"<l>", .lstrip = true},
+        {"<r>", .rstrip = true},
+    };
+    static const char *const word[] = {"false", "true"};
+    FILE *file = fopen(fixture_path("tokenizer.json"), "w");
+    if (!file)
+        exit(1);
+    fprintf(file, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null,\n"
+                  " \"added_tokens\": [");
+    for (size_t i = 0; i < sizeof(added) / sizeof(added[0]); i++)
+        fprintf(file,
+                "%s{\"id\": %zu, \"content\": \"%s\", \"special\": %s, \"single_word\": %s,\n"
+                "  \"lstrip\": %s, \"rstrip\": %s, \"normalized\": %s}",
+                i ? "," : "", i < 5 ? i : i + 2, added[i].content, word[added[i].special],
+                word[added[i].single_word], word[added[i].lstrip], word[added[i].rstrip],
+                word[added[i].normalized]);
+    fprintf(file,
+            "],\n"
+            " \"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": true,\n"
+            "  \"handle_chinese_chars\": true, \"strip_accents\": null, \"lowercase\": true},\n"
+            " \"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"},\n"
+            " \"post_processor\": {\"type\": \"BertProcessing\",\n"
+            "  \"sep\": [\"[SEP]\", 3], \"cls\": [\"[CLS]\", 2]},\n"
+            " \"decoder\": {\"type\": \"WordPiece\", \"prefix\": \"##\", \"cleanup\": true},\n"
+            " \"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\",\n"
+            "  \"continuing_subword_prefix\": \"##\", \"max_input_chars_per_word\": 100,\n"
+            "  \"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3,\n"
+            "   \"[MASK]\": 4, \"a\": 5, \"x\": 6}}}\n");
+    if (fclose(file) != 0)
+        exit(1);
+}
 
 TEST(matches_added_tokens)
 {
     vkb_tokenizer *tok = NULL;
-    fixture_write("tokenizer.json", added_json);
+    write_added_json();
     CHECK_INT(vkb_tokenizer_load(ctx, fixture_folder, &tok), VKB_OK);
     if (!tok) {
         CHECK_STR(vkb_error(ctx), "");
