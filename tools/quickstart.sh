@@ -72,7 +72,7 @@ held_out_sentences() {  # three lines of the held-out text: the line with its mi
 }
 
 result() {  # KEY: a number of the run's all_results.json
-    sed -n 's/.*"'"$1"'": *\([-+.0-9eE]*\).*/\1/p' "$out/all_results.json" | head -n 1
+    sed -n 's/.*"'"$1"'":[[:space:]]*\([-+.0-9eE]*\).*/\1/p' "$out/all_results.json" | head -n 1
 }
 
 step "Set-up"

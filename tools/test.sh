@@ -95,7 +95,7 @@ driver_name() { # ICD FALLBACK: what the driver says of itself
     local said
     # shellcheck disable=SC2046
     said=$(env $(only "$1") "$top/build/vkbert" devices --json 2> /dev/null |
-           sed -n 's/.*"driver": *"\([^"]*\)".*/\1/p' | head -n 1)
+           sed -n 's/.*"driver":[[:space:]]*"\([^"]*\)".*/\1/p' | head -n 1)
     printf '%.44s' "${2}${said:+: $said}"
 }
 
@@ -112,7 +112,7 @@ list_drivers() {    # software drivers, one a line: name for people, tab, ICD fi
 }
 
 has_gpu() {
-    "$top/build/vkbert" devices --json 2> /dev/null | grep -qE '"type": *"(discrete|integrated|virtual)'
+    "$top/build/vkbert" devices --json 2> /dev/null | grep -qE '"type":[[:space:]]*"(discrete|integrated|virtual)'
 }
 
 has_validation_layer() {
