@@ -78,7 +78,7 @@ typedef void (*gpu_record_fn)(gpu_stream *s, void *user);
 // Records a stream by calling record(s, user) twice: a dry pass, in which nothing is recorded and
 // gpu_scratch only learns how much is wanted, then the real one. Both calls must ask for the same.
 // A failure inside (a pipeline that does not build, memory) is kept by the stream and returned here.
-//   timed   write a timestamp before and after each run, for gpu_times
+//   timed   run one kernel at a time, with a timestamp before and after each, for gpu_times
 vkb_status gpu_record(vkb_device *dev, const char *name, bool timed, gpu_record_fn record,
                       void *user, gpu_stream **out);
 void gpu_stream_destroy(gpu_stream **s);
@@ -132,14 +132,17 @@ typedef struct gpu_time {
     double seconds, flops;
 } gpu_time;
 
-// Times of a timed stream's last finished submission, one per run, in order; *count is 0 on devices
-// without timestamps. Valid until the next call.
+// Times of a timed stream's last submission, which it waits for: one per run, in order; *count is 0
+// on devices without timestamps. Valid until the next call.
 vkb_status gpu_times(gpu_stream *s, const gpu_time **times, size_t *count);
 
 // What was done since the device was opened. A training step must only count submissions.
 typedef struct gpu_counters {
-    uint64_t allocations, pipelines, descriptor_sets, recorded_runs, recorded_barriers;
-    uint64_t submissions, waits;
+    uint64_t allocations; // of device memory; buffers share them
+    uint64_t pipelines, descriptor_sets, recorded_runs;
+    uint64_t recorded_barriers; // between runs; those around each submission are not counted
+    uint64_t submissions;       // to the queue: a stream of many flops is several
+    uint64_t waits;
 } gpu_counters;
 gpu_counters gpu_count(const vkb_device *dev);
 

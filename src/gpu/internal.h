@@ -8,7 +8,7 @@
 //   pipeline.c    pipelines on demand             pipeline_cache.c  their cache on disk
 //   stream.c      recording, submissions          run.c        one kernel run: checks, commands
 //   hazard.c      barriers from access letters    submit.c     queue, tickets
-//   times.c       timestamps
+//   copy.c        copies and fills                times.c      timestamps
 //
 // Device functions are called through dev->vk, volk's table; instance functions through
 // dev->instance->fn. Nothing here is global but the loader itself.

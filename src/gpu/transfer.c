@@ -52,8 +52,8 @@ static vkb_status staged(vkb_device *dev, gpu_view view, gpu_memory memory, cons
 
 vkb_status gpu_upload(vkb_device *dev, gpu_view to, const void *data)
 {
-    uint8_t *mapped = direct(dev, to, false);
     assert(to.offset + to.bytes <= to.buffer->bytes);
+    uint8_t *mapped = direct(dev, to, false);
     if (!mapped)
         return staged(dev, to, GPU_UPLOAD, data, NULL);
     memcpy(mapped, data, to.bytes);
@@ -62,8 +62,8 @@ vkb_status gpu_upload(vkb_device *dev, gpu_view to, const void *data)
 
 vkb_status gpu_download(vkb_device *dev, gpu_view from, void *data)
 {
-    uint8_t *mapped = direct(dev, from, true);
     assert(from.offset + from.bytes <= from.buffer->bytes);
+    uint8_t *mapped = direct(dev, from, true);
     if (!mapped)
         return staged(dev, from, GPU_READBACK, NULL, data);
     memcpy(data, mapped, from.bytes);

@@ -5,10 +5,11 @@
 #include "devices.h"
 #include "temp.h"
 
-#include "gpu/gpu.h"
+#include "gpu/internal.h"
 #include "shaders/params.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -77,6 +78,27 @@ TEST(the_shader_hash_has_16_digits)
 {
     CHECK_INT(strlen(vkb_shader_hash()), 16);
     CHECK_INT(strspn(vkb_shader_hash(), "0123456789abcdef"), 16);
+}
+
+// ---- A device that is lost ----
+
+TEST(a_lost_device_refuses_work_and_closes)
+{
+    vkb_context *ctx = gpu_context(dev);
+    vkb_device *other = NULL;
+    gpu_buffer *buffer = NULL;
+    uint64_t ticket = 0;
+    vkb_device_params params = {.select = vkb_device_get_info(dev)->uuid};
+    CHECK_INT(vkb_device_open(ctx, &params, &other), VKB_OK);
+    CHECK_INT(gpu_buffer_create(other, "x", 64, GPU_LOCAL, &buffer), VKB_OK);
+    CHECK_INT(gpu_fail(other, VK_ERROR_DEVICE_LOST, "submitting stream step"), VKB_DEVICE_LOST);
+    CHECK_HAS(vkb_error(ctx), vkb_device_get_info(dev)->name);
+    CHECK_HAS(vkb_error(ctx), "was lost (submitting stream step)");
+    CHECK_INT(gpu_submit(other, NULL, 0, &ticket), VKB_DEVICE_LOST);
+    CHECK_INT(gpu_wait_all(other), VKB_DEVICE_LOST);
+    CHECK_INT(ticket, 0);
+    gpu_buffer_destroy(&buffer);
+    vkb_device_close(&other);
 }
 
 // ---- The pipeline cache ----
@@ -171,6 +193,33 @@ TEST(the_pipeline_cache_is_kept_and_a_damaged_one_ignored)
     temp_remove(folder);
 }
 
+// ---- Contexts of different threads ----
+
+static void *open_often(void *user)
+{
+    bool *ok = user;
+    vkb_context *ctx = vkb_context_create(NULL, NULL);
+    for (int i = 0; i < 4 && *ok; i++) {
+        vkb_device_params params = {.select = vkb_device_get_info(dev)->uuid, .no_cache = true};
+        vkb_device *other = NULL;
+        *ok = vkb_device_open(ctx, &params, &other) == VKB_OK && gpu_wait_all(other) == VKB_OK;
+        vkb_device_close(&other);
+    }
+    vkb_context_destroy(&ctx);
+    return NULL;
+}
+
+TEST(contexts_are_independent)
+{
+    pthread_t threads[2];
+    bool ok[2] = {true, true};
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_create(&threads[i], NULL, open_often, &ok[i]) == 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(ok[0] && ok[1]);
+}
+
 // ---- Sentences, in an environment of their own ----
 
 static const char *program;
@@ -251,7 +300,9 @@ static void all_tests(vkb_device *device)
     RUN(info_is_filled);
     RUN(opens_by_name_and_uuid);
     RUN(the_shader_hash_has_16_digits);
+    RUN(a_lost_device_refuses_work_and_closes);
     RUN(the_pipeline_cache_is_kept_and_a_damaged_one_ignored);
+    RUN(contexts_are_independent);
 }
 
 int main(int argc, char **argv)
