@@ -34,6 +34,14 @@ static size_t batch_extent(size_t one, const op_matmul_params *p, uint32_t outer
     return one + (size_t)(outers - 1) * outer + (size_t)(inners - 1) * inner;
 }
 
+// What lies between rows is not the operand's: as NaN it spoils every sum that it gets into.
+static void spoil_between_rows(tensor *x, uint32_t cols, uint32_t ld)
+{
+    for (size_t i = 0; ld && i < x->count; i++)
+        if (i % ld >= cols)
+            x->start[i] = NAN;
+}
+
 static void product(op_matmul_params p, values kind, bool with_bias)
 {
     static const char *const layouts[] = {"nt", "nn", "tn"};
@@ -46,6 +54,10 @@ static void product(op_matmul_params p, values kind, bool with_bias)
     size_t c = extent(p.m, p.n, p.ldc);
     m.a = trial_input(t, "a", batch_extent(a, &p, p.batch.a_outer, p.batch.a_inner), kind);
     m.b = trial_input(t, "b", batch_extent(b, &p, p.batch.b_outer, p.batch.b_inner), VALUES_NORMAL);
+    if (p.batch.inner <= 1) { // else there are the other heads
+        spoil_between_rows(m.a, p.layout == OP_TN ? p.m : p.k, p.lda);
+        spoil_between_rows(m.b, p.layout == OP_NT ? p.k : p.n, p.ldb);
+    }
     if (with_bias)
         m.bias = trial_input(t, "bias", p.n, VALUES_NORMAL);
     // A start that is read when accumulating, and that stays between rows wider than n.

@@ -148,6 +148,29 @@ TEST(adamw_steps)
     }
 }
 
+// torch 2: AdamW([1.], lr=1e-3), one step with gradient 0.5
+TEST(adamw_one_step_as_torch)
+{
+    trial *t = trial_open(device, "adamw as torch");
+    struct step_in in = {.lr = 1e-3f, .bias_correction1 = 0.1f, .bias_correction2 = 0.001f};
+    struct step_out out = {.predictions = 1, .grad_scale = 1};
+    adamw a = {.count = 1, .weight_decay = 0.01f};
+    a.step = trial_words(t, "step", sizeof in / 4, &in);
+    a.step_out = trial_words(t, "step_out", sizeof out / 4, &out);
+    a.weights = trial_inout(t, "weights", 1, VALUES_ZERO, LIMIT_FP32);
+    a.grads = trial_input(t, "grads", 1, VALUES_ZERO);
+    a.m = trial_inout(t, "m", 1, VALUES_ZERO, LIMIT_FP32);
+    a.v = trial_inout(t, "v", 1, VALUES_ZERO, 1e-9); // 1 - 0.999f is 0.99999e-3
+    a.weights->start[0] = 1;
+    a.weights->ref[0] = 0.99899000002;
+    a.grads->start[0] = a.grads->ref[0] = 0.5f;
+    a.m->ref[0] = 0.05;
+    a.v->ref[0] = 0.00025;
+    trial_run(t, record_adamw, &a);
+    CHECK_NEAR(tensor_seen(a.weights, 0), 0.99899000002, 6e-8); // a rounding near 1
+    CHECK(trial_close(&t));
+}
+
 TEST(adamw_without_predictions_moves_by_its_moments_only)
 {
     step(100, 1, 0, 0.01f); // they are 0: only the decay is left
@@ -182,6 +205,7 @@ static void on_device(vkb_device *dev)
     RUN(norm_and_clipping);
     RUN(norm_without_predictions_or_gradients);
     RUN(adamw_steps);
+    RUN(adamw_one_step_as_torch);
     RUN(adamw_without_predictions_moves_by_its_moments_only);
     RUN(wrong_views_are_refused);
 }
