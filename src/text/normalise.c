@@ -61,20 +61,26 @@ static int combining_class(uint32_t code)
     return code < 0x300 ? 0 : utf8proc_get_property((utf8proc_int32_t)code)->combining_class;
 }
 
-// Canonical order: marks behind a base character, stably by combining class.
+static int by_class(const void *a_, const void *b_)
+{
+    const text_char *a = a_, *b = b_;
+    int order = combining_class(a->code) - combining_class(b->code);
+    return order ? order : (a->byte > b->byte) - (a->byte < b->byte);
+}
+
+// Canonical order: the marks behind a base character by combining class, equals as they stood.
+// Sorted in n log n, for a hostile text may be one long row of marks.
 static void order_marks(text_normal *normal)
 {
-    for (size_t i = 1; i < normal->count; i++) {
-        text_char mark = normal->at[i];
-        int class = combining_class(mark.code);
-        if (class == 0)
-            continue;
-        size_t to = i;
-        while (to > 0 && combining_class(normal->at[to - 1].code) > class) {
-            normal->at[to] = normal->at[to - 1];
-            to--;
+    for (size_t i = 0; i < normal->count;) {
+        size_t first = i;
+        while (i < normal->count && combining_class(normal->at[i].code) != 0) {
+            normal->at[i].byte = (uint32_t)i; // its place, until spell needs the member
+            i++;
         }
-        normal->at[to] = mark;
+        if (i - first > 1)
+            qsort(normal->at + first, i - first, sizeof(*normal->at), by_class);
+        i += i == first;
     }
 }
 

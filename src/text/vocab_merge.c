@@ -181,7 +181,9 @@ static bool count_pairs(merger *m, const merge_word *word, uint32_t index, bool 
         if (!pair)
             return false;
         pair->count += in ? word->count : -word->count;
-        bool learns = in && (fresh == VOCABULARY_NONE || left == fresh || right == fresh);
+        const index_list *in_words = &pair->words;
+        bool learns = in && (fresh == VOCABULARY_NONE || left == fresh || right == fresh) &&
+                      !(in_words->count && in_words->at[in_words->count - 1] == index);
         if (learns && !append(&pair->words, index))
             return false;
         if (!pair->touched && !append(&m->touched, (uint32_t)(pair - m->pairs.at)))

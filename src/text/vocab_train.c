@@ -151,7 +151,7 @@ static vkb_status describe(vkb_context *ctx, text_pieces *pieces, bool cased, hf
         .clean_text = true,
         .handle_chinese_chars = true,
         .strip_accents = -1,
-        .max_input_chars_per_word = 100,
+        .max_input_chars_per_word = WORDS_LONGEST,
         .pad_token = strdup("[PAD]"),
         .unk_token = strdup("[UNK]"),
         .cls_token = strdup("[CLS]"),

@@ -66,6 +66,8 @@ vkb_status words_count_file(vkb_context *ctx, const text_normaliser *rules, cons
         ok = text_normalise(rules, line, 0, bytes, &normal);
         for (size_t at = 0, begin, end;
              ok && text_next_word(&normal, normal.count, &at, &begin, &end);) {
+            if (end - begin > WORDS_LONGEST)
+                continue;
             uint32_t from = normal.at[begin].byte, to = normal.at[end].byte;
             ok = count_word(words, normal.utf8 + from, to - from);
         }

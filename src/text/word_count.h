@@ -18,6 +18,9 @@ typedef struct text_words {
     size_t slot_count;
 } text_words;
 
+// Longer words are not counted: encoding makes them [UNK], whatever the vocabulary.
+#define WORDS_LONGEST 100 // code points
+
 // Adds the words of a file's lines.
 vkb_status words_count_file(vkb_context *ctx, const text_normaliser *rules, const char *path,
                             text_words *words);

@@ -194,6 +194,21 @@ TEST(orders_marks)
     NORMAL(nfd, "\xF0\x9D\x85\xAD\xF0\x9D\x85\xA5", "\xF0\x9D\x85\xA5\xF0\x9D\x85\xAD");
 }
 
+TEST(orders_a_long_row_of_marks)
+{
+    // Acute and dot below in turn: a quadratic sort would take minutes.
+    enum { PAIRS = 300000 };
+    char *text = malloc(4 * PAIRS);
+    text_normal normal = {0};
+    static const text_normaliser nfd = {.strip_accents = true};
+    for (size_t i = 0; text && i < PAIRS; i++)
+        memcpy(text + 4 * i, "\xCC\x81\xCC\xA3", 4);
+    CHECK(text && text_normalise(&nfd, text, 0, 4 * PAIRS, &normal));
+    CHECK_INT(normal.count, 0);
+    text_normal_free(&normal);
+    free(text);
+}
+
 int main(void)
 {
     RUN(cleans_text);
@@ -205,5 +220,6 @@ int main(void)
     RUN(knows_unicode_8);
     RUN(keeps_places_in_the_text);
     RUN(orders_marks);
+    RUN(orders_a_long_row_of_marks);
     return check_report();
 }

@@ -61,6 +61,19 @@ TEST(merges_repeated_letters)
     vkb_tokenizer_destroy(&tok);
 }
 
+TEST(leaves_out_words_that_cannot_be_encoded)
+{
+    char text[256] = {0};
+    memset(text, 'a', 101); // one code point too long
+    text[101] = ' ';
+    memset(text + 102, 'b', 100);
+    vkb_tokenizer *tok = train(fixture_write("long.txt", text), (vkb_vocab_params){0});
+    uint32_t id;
+    CHECK(!vkb_tokenizer_find(tok, "a", &id));
+    CHECK(vkb_tokenizer_find(tok, "b", &id));
+    vkb_tokenizer_destroy(&tok);
+}
+
 TEST(normalises_first)
 {
     const char *file = fixture_write("case.txt", "\xC3\x89t\xC3\xA9 \xC3\xA9T\xC3\x89\r\n");
@@ -185,6 +198,7 @@ int main(void)
     RUN(merges_the_most_frequent_pairs);
     RUN(stops_at_min_frequency);
     RUN(merges_repeated_letters);
+    RUN(leaves_out_words_that_cannot_be_encoded);
     RUN(normalises_first);
     RUN(limits_the_alphabet_and_says_so);
     RUN(does_not_depend_on_the_order_of_lines);
