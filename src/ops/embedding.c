@@ -45,11 +45,12 @@ static void scatter_add(gpu_stream *s, const op_embedding *e, gpu_view keys, gpu
             .spec_count = 1, .groups = groups);
 }
 
-// A row of the table need not start where a kernel may bind it, so the sums are taken beside it.
+// A row of the table need not start where a kernel may bind it, so the sums are taken beside it. The
+// row is no gpu_part: in the dry pass no view has been checked.
 static void add_type(gpu_stream *s, const op_embedding *e, gpu_view dy, uint32_t type)
 {
     uint64_t bytes = 4ull * e->hidden;
-    gpu_view row = gpu_part(e->type_grad, type * bytes, bytes);
+    gpu_view row = {e->type_grad.buffer, e->type_grad.offset + type * bytes, bytes};
     gpu_view sums = gpu_scratch(s, EMBEDDING_SCRATCH, bytes);
     gpu_copy(s, row, sums);
     op_sum_columns_where(s, dy, e->tokens, e->hidden, e->types, type, true, sums);

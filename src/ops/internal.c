@@ -1,9 +1,21 @@
 // Checks and workgroup sizes: see internal.h.
 #include "ops/internal.h"
 
+static op_family forced_family = OP_FAMILY_AUTO;
+
+void op_matmul_family(op_family family)
+{
+    forced_family = family;
+}
+
+// The variants for software drivers count on subgroups that all have the size the device names.
 bool op_is_software(const gpu_stream *s)
 {
-    return vkb_device_get_info(gpu_stream_device(s))->type == VKB_SOFTWARE;
+    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
+    if (info->min_subgroup_size != info->max_subgroup_size || info->subgroup_size > 64)
+        return false;
+    return forced_family == OP_FAMILY_AUTO ? info->type == VKB_SOFTWARE
+                                           : forced_family == OP_FAMILY_LANES;
 }
 
 bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)
@@ -31,7 +43,7 @@ bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence)
 op_group op_group_for(const gpu_stream *s, uint32_t items)
 {
     const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
-    if (info->type == VKB_SOFTWARE)
+    if (op_is_software(s))
         return (op_group){info->subgroup_size, 1};
     uint32_t size = 32;
     while (size < items && size * 2 <= 256 && size * 2 <= info->max_workgroup_invocations)
@@ -39,16 +51,20 @@ op_group op_group_for(const gpu_stream *s, uint32_t items)
     return (op_group){size, 0};
 }
 
+// On software drivers an invocation has its row alone, and pointwise kernels loop: shaders/README.md.
+op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
+{
+    bool aligned = cols % 4 == 0;
+    if (op_is_software(s))
+        return (op_rows){16, 2, aligned, gpu_items(op_div_up(rows, 16))};
+    op_group g = op_group_for(s, op_div_up(cols, 4));
+    return (op_rows){g.size, g.one_subgroup, aligned, gpu_items(rows)};
+}
+
 op_flat op_flat_for(const gpu_stream *s, uint64_t count)
 {
     bool software = op_is_software(s);
-    op_flat f = {.size = software ? 64 : 256, .turns = software ? 8 : 1, .aligned = count % 4 == 0};
+    op_flat f = {.size = software ? 16 : 256, .turns = software ? 32 : 1};
     f.groups = gpu_items(op_div_up(count, 4ull * f.size * f.turns));
     return f;
-}
-
-op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
-{
-    op_group g = op_group_for(s, op_div_up(cols, 4));
-    return (op_rows){g.size, g.one_subgroup, cols % 4 == 0, gpu_items(rows)};
 }
