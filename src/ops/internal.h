@@ -12,6 +12,7 @@ static inline uint32_t op_div_up(uint64_t count, uint64_t part)
 }
 
 // Software drivers (llvmpipe, SwiftShader) want the reverse of what a GPU wants: shaders/README.md.
+// True on them, or where op_matmul_family says so.
 bool op_is_software(const gpu_stream *s);
 
 // Fails the stream with "op: what has N bytes, its shape needs M" unless the view holds `elements`
@@ -30,8 +31,8 @@ typedef struct op_group {
 } op_group;
 op_group op_group_for(const gpu_stream *s, uint32_t items);
 
-// Kernels of shaders/rows.glsl, over rows of `cols` floats: specialisation constants 0 to 2, and the
-// grid for `rows`.
+// Kernels of shaders/rows.glsl, over rows of `cols` floats: who shares a row, and the grid for
+// `rows`. On software drivers an invocation has its row alone. Specialisation constants 0 to 2:
 //     .spec = {r.size, r.shared_by, r.aligned}, .spec_count = 3, .groups = r.groups
 typedef struct op_rows {
     uint32_t size, shared_by, aligned;

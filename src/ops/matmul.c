@@ -2,23 +2,6 @@
 // broadcast for software drivers, where barriers are ruinous (shaders/README.md has the numbers).
 #include "ops/internal.h"
 
-static op_family forced_family = OP_FAMILY_AUTO;
-
-void op_matmul_family(op_family family)
-{
-    forced_family = family;
-}
-
-// matmul_lanes counts on subgroups that all have the size the device names.
-static bool use_lanes(const gpu_stream *s)
-{
-    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
-    bool can = info->min_subgroup_size == info->max_subgroup_size && info->subgroup_size <= 64;
-    bool want = forced_family == OP_FAMILY_LANES ||
-                (forced_family == OP_FAMILY_AUTO && info->type == VKB_SOFTWARE);
-    return can && want;
-}
-
 // ---- Checks ----
 
 // A matrix of a batch, as stored.
@@ -124,7 +107,7 @@ static void make_k_major(gpu_stream *s, const op_matmul_params *p, operand *o, u
 {
     uint32_t batch = p->batch.outer * p->batch.inner, each = o->rows * o->cols;
     gpu_view to = gpu_scratch(s, slot, 4ull * each * batch);
-    uint32_t size = op_is_software(s) ? 16 : 64;
+    const uint32_t size = 64;
     gpu_run(s, transpose, .bind = {o->view, to},
             .push = &(struct transpose_params){o->rows, o->cols, o->ld, p->batch.inner, o->outer,
                                                o->inner},
@@ -176,7 +159,7 @@ void op_matmul_(gpu_stream *s, const op_matmul_params *params)
     operand a, b;
     if (!prepare(s, &p, &a, &b) || p.m == 0 || p.n == 0)
         return;
-    if (use_lanes(s))
+    if (op_is_software(s))
         run_lanes(s, &p, &a, &b);
     else
         run_tile(s, &p, &a, &b);
