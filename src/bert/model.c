@@ -34,7 +34,10 @@ vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
                             const vkb_init_params *params, vkb_model **out)
 {
     vkb_model *model = NULL;
-    vkb_status status = model_allocate(dev, config, &model);
+    vkb_status status =
+        hf_config_check(gpu_context(dev), VKB_BAD_ARGUMENT, "the model's config", config);
+    if (status == VKB_OK)
+        status = model_allocate(dev, config, &model);
     if (status == VKB_OK)
         status = bert_init_weights(model, params);
     if (status == VKB_OK)
