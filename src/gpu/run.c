@@ -3,8 +3,9 @@
 
 #include <inttypes.h>
 
-#define REFUSE(...)                                                                                \
-    return (gpu_stream_fail(s, vkb_fail(s->dev->ctx, VKB_BAD_ARGUMENT, __VA_ARGS__)), false)
+// Fails the stream with a sentence; false.
+#define REFUSED(...)                                                                               \
+    (gpu_stream_fail(s, vkb_fail(s->dev->ctx, VKB_BAD_ARGUMENT, __VA_ARGS__)), false)
 
 static bool check_view(gpu_stream *s, const gpu_kernel_entry *k, uint32_t i, gpu_view view)
 {
@@ -12,18 +13,19 @@ static bool check_view(gpu_stream *s, const gpu_kernel_entry *k, uint32_t i, gpu
     uint64_t alignment = gpu_alignment(s->dev);
     uint64_t largest = s->dev->physical.info.max_storage_range;
     if (view.buffer->dev != s->dev)
-        REFUSE("kernel %s: binding %u, %s, belongs to another device", k->name, i, name);
+        return REFUSED("kernel %s: binding %u, %s, belongs to another device", k->name, i, name);
     if (view.bytes == 0 || view.bytes > view.buffer->bytes ||
         view.offset > view.buffer->bytes - view.bytes)
-        REFUSE("kernel %s: binding %u is %" PRIu64 " bytes at %" PRIu64
-               " of %s, which has %" PRIu64,
-               k->name, i, view.bytes, view.offset, name, view.buffer->bytes);
+        return REFUSED("kernel %s: binding %u is %" PRIu64 " bytes at %" PRIu64
+                       " of %s, which has %" PRIu64,
+                       k->name, i, view.bytes, view.offset, name, view.buffer->bytes);
     if (view.offset % alignment)
-        REFUSE("kernel %s: binding %u starts at byte %" PRIu64 " of %s, no multiple of %" PRIu64,
-               k->name, i, view.offset, name, alignment);
+        return REFUSED("kernel %s: binding %u starts at byte %" PRIu64
+                       " of %s, no multiple of %" PRIu64,
+                       k->name, i, view.offset, name, alignment);
     if (view.bytes > largest)
-        REFUSE("kernel %s: binding %u, %s, is %" PRIu64 " bytes, %s allows %" PRIu64, k->name, i,
-               name, view.bytes, s->dev->physical.info.name, largest);
+        return REFUSED("kernel %s: binding %u, %s, is %" PRIu64 " bytes, %s allows %" PRIu64,
+                       k->name, i, name, view.bytes, s->dev->physical.info.name, largest);
     return true;
 }
 
@@ -33,27 +35,27 @@ static bool check_run(gpu_stream *s, const gpu_kernel_entry *k, const gpu_run_pa
     const uint32_t *most = limits->maxComputeWorkGroupCount;
     gpu_groups g = params->groups;
     if (g.x > most[0] || g.y > most[1] || g.z > most[2])
-        REFUSE("kernel %s: %u x %u x %u workgroups, %s allows %u x %u x %u", k->name, g.x, g.y, g.z,
-               s->dev->physical.info.name, most[0], most[1], most[2]);
+        return REFUSED("kernel %s: %u x %u x %u workgroups, %s allows %u x %u x %u", k->name, g.x,
+                       g.y, g.z, s->dev->physical.info.name, most[0], most[1], most[2]);
     if (!params->push)
-        REFUSE("kernel %s: no push constants were given, it wants %u bytes", k->name,
-               k->push_bytes);
+        return REFUSED("kernel %s: no push constants were given, it wants %u bytes", k->name,
+                       k->push_bytes);
     if (params->spec_count > GPU_MAX_SPEC)
-        REFUSE("kernel %s: %u specialisation constants, at most %d", k->name, params->spec_count,
-               GPU_MAX_SPEC);
+        return REFUSED("kernel %s: %u specialisation constants, at most %d", k->name,
+                       params->spec_count, GPU_MAX_SPEC);
     uint32_t widest = limits->maxComputeWorkGroupInvocations < limits->maxComputeWorkGroupSize[0]
                           ? limits->maxComputeWorkGroupInvocations
                           : limits->maxComputeWorkGroupSize[0];
     if (params->spec_count && (params->spec[0] == 0 || params->spec[0] > widest))
-        REFUSE("kernel %s: workgroups of %u, %s allows 1 to %u", k->name, params->spec[0],
-               s->dev->physical.info.name, widest);
+        return REFUSED("kernel %s: workgroups of %u, %s allows 1 to %u", k->name, params->spec[0],
+                       s->dev->physical.info.name, widest);
     if (k->bindings > limits->maxPerStageDescriptorStorageBuffers)
-        REFUSE("kernel %s: %u storage buffers, %s allows %u", k->name, k->bindings,
-               s->dev->physical.info.name, limits->maxPerStageDescriptorStorageBuffers);
+        return REFUSED("kernel %s: %u storage buffers, %s allows %u", k->name, k->bindings,
+                       s->dev->physical.info.name, limits->maxPerStageDescriptorStorageBuffers);
     for (uint32_t i = k->bindings; i < GPU_MAX_BINDINGS; i++)
         if (params->bind[i].buffer)
-            REFUSE("kernel %s: %u views were given, it has %u bindings", k->name, i + 1,
-                   k->bindings);
+            return REFUSED("kernel %s: %u views were given, it has %u bindings", k->name, i + 1,
+                           k->bindings);
     for (uint32_t i = 0; i < k->bindings; i++)
         if (params->bind[i].buffer && !check_view(s, k, i, params->bind[i]))
             return false;
