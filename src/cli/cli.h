@@ -72,6 +72,9 @@ extern const command command_devices, command_vocab, command_tokenize, command_t
 // ---- Steps that several commands take ----
 
 vkb_status cli_open_device(cli_state *cli, const common_options *common, vkb_device **out);
+// Ends a command's work with the device: returns status, or VKB_FAILED when all went well but for
+// what --validate had to say.
+vkb_status cli_close_device(cli_state *cli, vkb_device **device, vkb_status status);
 
 // A folder that exists, or VKB_BAD_FILE with what to do.
 vkb_status cli_check_model(cli_state *cli, const char *folder);

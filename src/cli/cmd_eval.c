@@ -116,8 +116,7 @@ cleanup:
     vkb_dataset_destroy(&data);
     vkb_model_destroy(&model);
     vkb_tokenizer_destroy(&tok);
-    vkb_device_close(&device);
-    return status;
+    return cli_close_device(cli, &device, status);
 }
 
 const command command_eval = {

@@ -232,8 +232,7 @@ cleanup:
     free(job.targets);
     vkb_model_destroy(&job.model);
     vkb_tokenizer_destroy(&job.tok);
-    vkb_device_close(&device);
-    return status;
+    return cli_close_device(cli, &device, status);
 }
 
 const command command_fill_mask = {

@@ -206,7 +206,7 @@ cleanup:
     return status;
 }
 
-static void run_free(train_run *run)
+static vkb_status run_end(train_run *run, vkb_status status)
 {
     if (run->metrics_log)
         fclose(run->metrics_log);
@@ -215,8 +215,8 @@ static void run_free(train_run *run)
     vkb_dataset_destroy(&run->valid);
     vkb_dataset_destroy(&run->train);
     vkb_tokenizer_destroy(&run->tok);
-    vkb_device_close(&run->device);
     free(run->resume);
+    return cli_close_device(run->cli, &run->device, status);
 }
 
 static vkb_status run_train(cli_state *cli, flag_set *set)
@@ -236,8 +236,7 @@ static vkb_status run_train(cli_state *cli, flag_set *set)
     if (status != VKB_OK)
         folder_remove_empty(run.options->output_dir);
 cleanup:
-    run_free(&run);
-    return status;
+    return run_end(&run, status);
 }
 
 const command command_train = {

@@ -38,6 +38,15 @@ vkb_status cli_open_device(cli_state *cli, const common_options *common, vkb_dev
     return VKB_OK;
 }
 
+vkb_status cli_close_device(cli_state *cli, vkb_device **device, vkb_status status)
+{
+    uint32_t messages = *device ? vkb_device_validation_messages(*device) : 0;
+    vkb_device_close(device);
+    if (status != VKB_OK || !messages)
+        return status;
+    return cli_fail(cli, VKB_FAILED, "the validation layers had %u messages: see above", messages);
+}
+
 vkb_status cli_check_model(cli_state *cli, const char *folder)
 {
     if (!folder || !*folder)
@@ -76,7 +85,8 @@ static void print_help(void)
            "masks.\n\nUsage: vkbert COMMAND [flags]\n\n");
     for (size_t i = 0; i < CLI_COUNT(commands); i++)
         printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\n  vkbert COMMAND --help   a command's flags, with their defaults; dashes may be underscores\n"
+    printf("\n  vkbert COMMAND --help   a command's flags, with their defaults; dashes may be "
+           "underscores\n"
            "  vkbert --version        version, commit, shaders, Vulkan\n"
            "\nExit codes: 0 done, 1 failed while working, 2 wrong command line, 3 bad input file,\n"
            "4 no usable device, 130 interrupted.\n");

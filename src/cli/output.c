@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 void output_init(output *out)
@@ -64,7 +65,9 @@ void output_live(output *out, const char *line)
 {
     if (!out->live || out->quiet)
         return;
-    fprintf(stderr, "\r\033[K%s", line);
+    struct winsize size; // a line that wraps could not be redrawn
+    int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+    fprintf(stderr, "\r\033[K%.*s", columns - 1, line);
     fflush(stderr);
     out->line_shown = true;
 }

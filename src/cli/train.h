@@ -61,12 +61,12 @@ typedef struct train_run {
     vkb_train_params params;
     vkb_eval_params eval_params;
 
-    FILE *metrics_log;             // out/metrics.jsonl
-    vkb_metrics metrics;           // of the newest finished step
-    uint64_t submitted;            // steps
-    double loss_sum, log_loss_sum; // over the steps seen; since the last line of the log
-    uint64_t losses, log_losses;
-    double shown; // when the last line was shown
+    FILE *metrics_log;               // out/metrics.jsonl
+    vkb_metrics metrics;             // of the newest finished step
+    uint64_t submitted;              // steps
+    double loss_sum, losses;         // over all steps of this run
+    double log_loss_sum, log_losses; // since the last line of metrics.jsonl
+    double shown;                    // when the last line was shown
     bool evaluated_before, evaluated;
     vkb_eval_result before, after;
 } train_run;

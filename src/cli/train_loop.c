@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 enum { SECONDS_BETWEEN_LINES = 10, BAR_WIDTH = 20 };
+#define SECONDS_BETWEEN_REDRAWS 0.1
 
 // ---- Signals ----
 
@@ -35,37 +36,53 @@ void train_catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-// A word of the command line as a shell takes it back.
-static void print_quoted(char *line, size_t bytes, const char *word)
+// Appends a word as a shell takes it back; false when it does not fit.
+static bool add_quoted(char *line, size_t bytes, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "-_./=:,+@%";
     size_t at = strlen(line);
     bool quoted = !*word || strspn(word, plain) != strlen(word);
-    at += (size_t)snprintf(line + at, bytes - at, " %s", quoted ? "'" : "");
-    for (; *word && at + 8 < bytes; word++)
-        at += (size_t)snprintf(line + at, bytes - at, *word == '\'' ? "'\\''" : "%c", *word);
-    snprintf(line + at, bytes - at, "%s", quoted ? "'" : "");
+    if (at + 4 * strlen(word) + 4 > bytes) // each ' becomes four characters
+        return false;
+    at += (size_t)sprintf(line + at, " %s", quoted ? "'" : "");
+    for (; *word; word++)
+        at += (size_t)sprintf(line + at, *word == '\'' ? "'\\''" : "%c", *word);
+    strcpy(line + at, quoted ? "'" : "");
+    return true;
+}
+
+// The command line that goes on from the checkpoint; false when it does not fit.
+static bool make_resume_line(const cli_state *cli, const char *checkpoint, char *line, size_t bytes)
+{
+    bool fits = true;
+    for (int i = 0; i < cli->argc && fits; i++) {
+        if (strncmp(cli->argv[i], "--resume", 8) != 0) {
+            fits = add_quoted(line, bytes, cli->argv[i]);
+            continue;
+        }
+        // The new one replaces it and its value.
+        bool apart = i + 1 < cli->argc && cli->argv[i + 1][0] != '-';
+        i += apart && !strchr(cli->argv[i], '=');
+    }
+    return fits && add_quoted(line, bytes, "--resume-from-checkpoint") &&
+           add_quoted(line, bytes, checkpoint);
 }
 
 static vkb_status fail_interrupted(train_run *run)
 {
     cli_state *cli = run->cli;
-    char path[PATH_BYTES], line[1500] = "";
+    char path[PATH_BYTES], line[1536] = "";
     if (!run->metrics.step)
         return cli_fail(cli, VKB_INTERRUPTED, "interrupted before the first step");
     vkb_status status = train_save_checkpoint(run, path);
     if (status != VKB_OK)
         return status;
-    for (int i = 0; i < cli->argc && strlen(line) + 300 < sizeof(line); i++) {
-        if (!strncmp(cli->argv[i], "--resume", 8)) { // the new one replaces it
-            i += i + 1 < cli->argc && cli->argv[i + 1][0] != '-' && !strchr(cli->argv[i], '=');
-            continue;
-        }
-        print_quoted(line, sizeof(line), cli->argv[i]);
-    }
-    print_quoted(line, sizeof(line), "--resume-from-checkpoint");
-    print_quoted(line, sizeof(line), path);
+    if (!make_resume_line(cli, path, line, sizeof(line)))
+        return cli_fail(cli, VKB_INTERRUPTED,
+                        "interrupted at step %" PRIu64 "; to go on, add this to the same command: "
+                        "--resume-from-checkpoint %s",
+                        run->metrics.step, path);
     return cli_fail(cli, VKB_INTERRUPTED, "interrupted at step %" PRIu64 "; to go on:\n\n  %s\n",
                     run->metrics.step, line + 1);
 }
@@ -92,8 +109,11 @@ static short_text show_left(const vkb_metrics *m)
     return show_seconds(m->tokens_per_second > 0 ? m->seconds_left : -1);
 }
 
-static void show_live(train_run *run)
+static void show_live(train_run *run, bool last)
 {
+    if (!last && clock_seconds() - run->shown < SECONDS_BETWEEN_REDRAWS)
+        return;
+    run->shown = clock_seconds();
     const vkb_metrics *m = &run->metrics;
     char line[256], bar[BAR_WIDTH + 1];
     double share = m->max_steps ? (double)m->step / (double)m->max_steps : 0;
@@ -129,13 +149,15 @@ static vkb_status note_step(train_run *run, const vkb_metrics *m, bool last)
                         "the loss is not a number any more at step %" PRIu64
                         ": lower --learning-rate, or raise --warmup-steps",
                         m->step);
-    run->loss_sum += m->loss;
-    run->log_loss_sum += m->loss;
-    run->losses++;
-    run->log_losses++;
-    bool due = last || run->losses == 1 || m->step / every != before / every;
+    // Steps that finished unseen are taken to have had the loss of the next that was seen.
+    double steps = run->losses > 0 ? (double)(m->step - before) : 1;
+    bool due = last || run->losses == 0 || m->step / every != before / every;
+    run->loss_sum += steps * m->loss;
+    run->log_loss_sum += steps * m->loss;
+    run->losses += steps;
+    run->log_losses += steps;
     if (run->cli->out.live)
-        show_live(run);
+        show_live(run, last);
     else if (due || clock_seconds() - run->shown >= SECONDS_BETWEEN_LINES)
         show_line(run);
     return due ? train_log_step(run) : VKB_OK;

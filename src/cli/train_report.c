@@ -39,7 +39,7 @@ vkb_status train_log_step(train_run *run)
     cJSON *tree = cJSON_CreateObject();
     add_number(tree, "step", (double)m->step);
     add_number(tree, "epoch", m->epoch);
-    add_number(tree, "loss", run->log_loss_sum / (double)run->log_losses);
+    add_number(tree, "loss", run->log_loss_sum / run->log_losses);
     add_number(tree, "learning_rate", m->learning_rate);
     add_number(tree, "grad_norm", m->grad_norm);
     add_number(tree, "masked_tokens", (double)m->masked_tokens);
@@ -74,7 +74,7 @@ static double rate(double count, double seconds)
 
 static double mean_loss(const train_run *run)
 {
-    return run->losses ? run->loss_sum / (double)run->losses : 0;
+    return run->losses > 0 ? run->loss_sum / run->losses : 0;
 }
 
 static void add_train_results(const train_run *run, cJSON *tree)
