@@ -6,7 +6,8 @@
 
 static vkb_device *device;
 
-enum { ROWS = 200 };
+// MANY: more than the 65,535 workgroups an axis may have.
+enum { ROWS = 200, MANY = 66000 };
 
 typedef struct gather {
     tensor *index, *x, *y, *dy, *dx;
@@ -30,7 +31,7 @@ static void record_scatter(gpu_stream *s, void *user)
 static void draw_index(random_source *r, uint32_t rows, uint32_t count, uint32_t used,
                        uint32_t *index)
 {
-    uint32_t order[ROWS];
+    static uint32_t order[MANY];
     for (uint32_t i = 0; i < rows; i++)
         order[i] = i;
     for (uint32_t i = 0; i < count; i++) {
@@ -46,7 +47,7 @@ static void draw_index(random_source *r, uint32_t rows, uint32_t count, uint32_t
 
 static void both(uint32_t rows, uint32_t cols, uint32_t count, uint32_t used)
 {
-    uint32_t index[ROWS];
+    static uint32_t index[MANY];
     for (int scatter = 0; scatter < 2; scatter++) {
         trial *t = trial_open(device, "%s %u of %ux%u, %u used", scatter ? "scatter" : "gather",
                               count, rows, cols, used);
@@ -75,6 +76,7 @@ TEST(rows_and_empty_entries)
     both(1, 5, 1, 1);     // the only entry is empty
     both(ROWS, 20, 8, 0); // all are
     both(33, 20, 33, 33); // nearly every row
+    both(MANY, 2, MANY, MANY);
 }
 
 TEST(wrong_views_are_refused)

@@ -102,6 +102,11 @@ TEST(backward)
     }
 }
 
+TEST(more_rows_than_workgroups_on_an_axis)
+{
+    forward(66000, 3, VALUES_NORMAL, 0.1f);
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "layernorm with wrong views");
@@ -129,6 +134,7 @@ static void on_device(vkb_device *dev)
         op_matmul_family(family);
         RUN(forward);
         RUN(backward);
+        RUN(more_rows_than_workgroups_on_an_axis);
         RUN(wrong_views_are_refused);
     }
     op_matmul_family(OP_FAMILY_AUTO);
