@@ -341,7 +341,7 @@ typedef struct vkb_train_params {         // 0: the default in brackets, where o
     double warmup_ratio;     // of all steps, when warmup_steps is 0
     double num_train_epochs; // [3]
     uint64_t max_steps;      // 0: by epochs
-    double max_seconds;      // 0: no limit; else max_steps is set from the first steps' speed so
+    double max_seconds;      // 0: no limit; else max_steps is fitted to the speed seen so far, so
                              // that training takes about this long
     double mlm_probability;  // [0.15]
     bool always_mask;        // selected tokens all become [MASK]; else 80/10/10

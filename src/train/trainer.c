@@ -4,9 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-// With max_seconds the number of steps is fitted to the pace until this share of the time is used;
-// it is a guess until there is a pace.
-#define FITTING_SHARE 0.25
+// With max_seconds, the number of steps until there is a pace to fit it to.
 enum { FITTING_GUESS = 1000 };
 
 // ---- Create and destroy ----
@@ -198,13 +196,16 @@ cleanup:
 
 // ---- Metrics ----
 
-// With max_seconds: as many steps as fit, at the pace of the last ones.
+// With max_seconds: as many steps as fit, at the pace of the last ones. Fitted again after each step,
+// so that a machine that becomes slower still ends in time; the rate follows smoothly.
 static void steps_fit(vkb_trainer *t, uint64_t finished, double used)
 {
     const double step = pace_seconds_per_step(&t->pace), budget = t->params.max_seconds;
-    if (budget <= 0 || used > FITTING_SHARE * budget || step <= 0)
+    const bool ended = t->at.step >= t->at.max_steps; // all are submitted: it stays so
+    if (budget <= 0 || step <= 0 || ended)
         return;
-    t->at.max_steps = finished + (uint64_t)fmax(1.0, (budget - used) / step);
+    const uint64_t fitting = finished + (uint64_t)fmax(0.0, (budget - used) / step);
+    t->at.max_steps = fitting > t->at.step ? fitting : t->at.step;
 }
 
 // The device has finished the step: its metrics become the trainer's last.
