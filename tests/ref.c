@@ -160,7 +160,7 @@ void ref_gelu_bwd(const double *x, const double *dy, size_t count, vkb_activatio
     }
 }
 
-// ---- dropout: kept with probability 1 - p, then divided by it. Srivastava et al. 2014, inverted ----
+// ---- dropout: kept with probability 1 - p, then divided by it. Srivastava et al. 2014 ----
 
 double ref_dropout_scale(const ref_dropout *d, size_t i)
 {
@@ -179,7 +179,7 @@ void ref_dropout_apply(const ref_dropout *d, const double *x, size_t count, doub
         y[i] = ref_dropout_scale(d, i) * x[i];
 }
 
-// ---- attention: softmax(q k^T / sqrt(d)) v a head. Vaswani et al., "Attention Is All You Need" ----
+// ---- attention: softmax(q k^T / sqrt(d)) v. Vaswani et al., "Attention Is All You Need" ----
 
 // The probabilities of one query of one head over the keys of its row; zeros when all are masked.
 static void attention_probs(const ref_attention *a, size_t row, size_t head, size_t query,

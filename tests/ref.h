@@ -8,8 +8,8 @@
 
 #include "ops/ops.h"
 
-// Shape, strides, layout, alpha, accumulate and batch of p; its views are not looked at. bias may be
-// NULL.
+// Shape, strides, layout, alpha, accumulate and batch of p; its views are not looked at. bias may
+// be NULL.
 void ref_matmul(const op_matmul_params *p, const double *a, const double *b, const double *bias,
                 double *c);
 

@@ -7,8 +7,8 @@
 //     trial_run(t, record, &arguments);            // record binds x->view, y->view
 //     CHECK(trial_close(&t));
 //
-// The tensors lie in one buffer between bands of NaN. trial_run records once and submits twice, each
-// time from the same start; it checks that
+// The tensors lie in one buffer between bands of NaN. trial_run records once and submits twice,
+// each time from the same start; it checks that
 //   the bands and the inputs are as they were, to the bit
 //   both runs gave the same bits
 //   every output is within its tensor's limit of the reference, and no element far out

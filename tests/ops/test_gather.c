@@ -1,4 +1,4 @@
-// Gather and scatter of rows, on every device against the reference: to the bit, nothing is rounded.
+// Gather and scatter of rows, on every device against the reference: to the bit.
 #include "check.h"
 #include "devices.h"
 #include "harness.h"

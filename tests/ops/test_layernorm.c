@@ -34,8 +34,8 @@ static void record_bwd(gpu_stream *s, void *user)
                      l->accumulate, l->dx->view, l->gain_grad->view, l->bias_grad->view);
 }
 
-// Values near 300 have 2e-5 of rounding where the normalised ones are near 1: 1e-5 or so off for the
-// whole row, 1e-10 squared, and a mean that is summed in fp32 some times that. A variance from
+// Values near 300 have 2e-5 of rounding where the normalised ones are near 1: 1e-5 or so off for
+// the whole row, 1e-10 squared, and a mean that is summed in fp32 some times that. A variance from
 // E[x^2] - mean^2 would be off by 5e-3.
 static double limit(values kind)
 {
