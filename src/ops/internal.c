@@ -63,8 +63,10 @@ op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
 
 op_flat op_flat_for(const gpu_stream *s, uint64_t count)
 {
-    bool software = op_is_software(s);
-    op_flat f = {.size = software ? 16 : 256, .turns = software ? 32 : 1};
+    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
+    op_flat f = {.size = info->max_workgroup_invocations < 256 ? 128 : 256, // 128: Vulkan's least
+                 .turns = op_is_software(s) ? 8 : 1,
+                 .aligned = count % 4 == 0};
     f.groups = gpu_items(op_div_up(count, 4ull * f.size * f.turns));
     return f;
 }
