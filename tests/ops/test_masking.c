@@ -366,15 +366,21 @@ TEST(wrong_arguments_are_refused)
     batch_destroy(&b);
 }
 
+// Also the variants that a device of another kind would get.
 static void on_device(vkb_device *dev)
 {
     device = dev;
-    RUN(device_draws_what_the_host_draws);
-    RUN(shares_and_probability_may_be_extreme);
-    RUN(overflow_is_left_alone_and_counted);
-    RUN(special_tokens_and_padding_are_never_selected);
-    RUN(masks_do_not_depend_on_the_batch);
-    RUN(wrong_arguments_are_refused);
+    for (op_family family = OP_FAMILY_TILE; family <= OP_FAMILY_LANES; family++) {
+        printf("family %s\n", family == OP_FAMILY_TILE ? "tile" : "lanes");
+        op_matmul_family(family);
+        RUN(device_draws_what_the_host_draws);
+        RUN(shares_and_probability_may_be_extreme);
+        RUN(overflow_is_left_alone_and_counted);
+        RUN(special_tokens_and_padding_are_never_selected);
+        RUN(masks_do_not_depend_on_the_batch);
+        RUN(wrong_arguments_are_refused);
+    }
+    op_matmul_family(OP_FAMILY_AUTO);
 }
 
 int main(void)
