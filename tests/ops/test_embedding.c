@@ -162,14 +162,20 @@ TEST(wrong_views_are_refused)
     CHECK(trial_close(&t));
 }
 
+// Also the variants that a device of another kind would get.
 static void on_device(vkb_device *dev)
 {
     device = dev;
-    RUN(forward);
-    RUN(backward);
-    RUN(backward_of_one_id_in_every_place);
-    RUN(backward_leaves_the_padding_row_alone);
-    RUN(wrong_views_are_refused);
+    for (op_family family = OP_FAMILY_TILE; family <= OP_FAMILY_LANES; family++) {
+        printf("family %s\n", family == OP_FAMILY_TILE ? "tile" : "lanes");
+        op_matmul_family(family);
+        RUN(forward);
+        RUN(backward);
+        RUN(backward_of_one_id_in_every_place);
+        RUN(backward_leaves_the_padding_row_alone);
+        RUN(wrong_views_are_refused);
+    }
+    op_matmul_family(OP_FAMILY_AUTO);
 }
 
 int main(void)
