@@ -112,14 +112,16 @@ awk -v before="$(result eval_loss_before)" -v after="$(result eval_loss)" -v uni
 }'
 
 step "Filling masks"
-if [ ${#texts[@]} -eq 0 ]; then
-    "$vkbert" fill-mask -m "$out" "${fill_flags[@]}" "And the [MASK] said unto Moses" || fail "fill-mask failed"
-fi
+sentences=() words=()
+[ ${#texts[@]} -gt 0 ] || sentences=("And the [MASK] said unto Moses")
 held_out_sentences > "$work/sentences.txt"
 while IFS=$'\t' read -r sentence word; do
-    printf '\nheld out; the book has "%s":\n' "$word"
-    "$vkbert" fill-mask -m "$out" "${fill_flags[@]}" "$sentence" < /dev/null || fail "fill-mask failed"
+    sentences+=("$sentence") words+=("$word")
 done < "$work/sentences.txt"
+if [ ${#sentences[@]} -gt 0 ]; then
+    "$vkbert" fill-mask -m "$out" "${fill_flags[@]}" "${sentences[@]}" || fail "fill-mask failed"
+fi
+[ ${#words[@]} -eq 0 ] || printf '\nThe last %d are held out; the book has there: %s\n' ${#words[@]} "${words[*]}"
 
 here=${out#"$PWD"/}
 program=${vkbert#"$PWD"/}
