@@ -56,6 +56,7 @@ typedef enum vkb_status {
 VKB_API const char *vkb_version(void);     // "0.1.0"
 VKB_API const char *vkb_commit(void);      // git commit of the build, or "unknown"
 VKB_API const char *vkb_shader_hash(void); // hash of all embedded SPIR-V, 16 hex digits
+VKB_API uint32_t vkb_loader_version(void); // of the Vulkan loader, as VK_MAKE_API_VERSION; 0: none
 VKB_API const char *vkb_status_text(vkb_status status);
 VKB_API int vkb_exit_code(vkb_status status); // the command line's exit code for it
 

@@ -97,9 +97,11 @@ static vkb_status print_version(cli_state *cli)
     vkb_device_info *list = NULL;
     size_t count = 0;
     vkb_status status = vkb_device_list(cli->ctx, &list, &count);
+    const uint32_t loader = vkb_loader_version();
     printf("vkbert %s\ncommit  %s\nshaders %s\n", vkb_version(), vkb_commit(), vkb_shader_hash());
-    if (status == VKB_OK)
-        printf("Vulkan  %zu device%s\n", count, count == 1 ? "" : "s");
+    if (status == VKB_OK) // major, minor, patch as VK_MAKE_API_VERSION packs them
+        printf("Vulkan  loader %u.%u.%u, %zu device%s\n", loader >> 22 & 0x7F,
+               loader >> 12 & 0x3FF, loader & 0xFFF, count, count == 1 ? "" : "s");
     else
         printf("Vulkan  %s\n", vkb_error(cli->ctx));
     free(list);

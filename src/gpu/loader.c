@@ -12,16 +12,20 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool opened; // under lock
 
-vkb_status gpu_loader_open(vkb_context *ctx)
+uint32_t vkb_loader_version(void)
 {
     pthread_mutex_lock(&lock);
     if (!opened)
         opened = volkInitialize() == VK_SUCCESS && vkCreateInstance;
-    bool found = opened;
-    uint32_t version = found ? volkGetInstanceVersion() : 0;
+    uint32_t version = opened ? volkGetInstanceVersion() : 0;
     pthread_mutex_unlock(&lock);
+    return version;
+}
 
-    if (!found)
+vkb_status gpu_loader_open(vkb_context *ctx)
+{
+    const uint32_t version = vkb_loader_version();
+    if (!version)
         return vkb_fail(ctx, VKB_NO_DEVICE,
                         "no Vulkan loader was found: install it and a driver (Debian, Ubuntu: apt "
                         "install libvulkan1 mesa-vulkan-drivers; Fedora: dnf install vulkan-loader "

@@ -23,8 +23,9 @@ typedef struct hf_tokenizer {
     hf_added_token *added; // by id; each content is also pieces[id]
     size_t added_count;
     bool lowercase, clean_text, handle_chinese_chars;
-    int strip_accents;                                                // 1, 0; -1: as lowercase
-    uint32_t max_input_chars_per_word;                                // code points
+    bool clean_up_spaces;              // decoding: clean_up_tokenization_spaces
+    int strip_accents;                 // 1, 0; -1: as lowercase
+    uint32_t max_input_chars_per_word; // code points
     char *unk_token, *cls_token, *sep_token, *pad_token, *mask_token; // never NULL once read; each
                                                                       // is a piece
     uint64_t model_max_length;                                        // 0: unset

@@ -154,6 +154,20 @@ static vkb_status read_model_max_length(hf_reader *r)
     return VKB_OK;
 }
 
+// A folder that does not say gets what transformers 4.57 gives it: true for a bare vocab.txt.
+static vkb_status read_clean_up(hf_reader *r, bool has_json)
+{
+    const cJSON *item = hf_json_member(r->config, "clean_up_tokenization_spaces");
+    r->tok->clean_up_spaces = !has_json;
+    if (!item || cJSON_IsNull(item))
+        return VKB_OK;
+    if (!cJSON_IsBool(item))
+        return hf_json_unexpected(r->ctx, r->config_path, "clean_up_tokenization_spaces", item,
+                                  "true or false");
+    r->tok->clean_up_spaces = cJSON_IsTrue(item);
+    return VKB_OK;
+}
+
 // transformers' BertTokenizerFast applies these over what tokenizer.json says, and so do we, aloud.
 static vkb_status read_switches(hf_reader *r)
 {
@@ -246,6 +260,7 @@ static vkb_status read_folder(hf_reader *r, const char *folder)
     if (file_exists(r->map_path))
         BASE_TRY(hf_json_read(r->ctx, r->map_path, &r->map));
     BASE_TRY(read_model_max_length(r));
+    BASE_TRY(read_clean_up(r, has_json));
     if (has_json) {
         BASE_TRY(hf_json_read(r->ctx, r->json_path, &r->json));
         BASE_TRY(read_json_file(r));

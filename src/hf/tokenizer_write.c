@@ -183,7 +183,7 @@ static vkb_status write_config(vkb_context *ctx, const char *folder, const hf_to
 {
     cJSON *root = cJSON_CreateObject();
     bool ok = add_added_decoder(root, tok) &&
-              cJSON_AddBoolToObject(root, "clean_up_tokenization_spaces", true) &&
+              cJSON_AddBoolToObject(root, "clean_up_tokenization_spaces", tok->clean_up_spaces) &&
               cJSON_AddBoolToObject(root, "do_lower_case", tok->lowercase) &&
               add_switch_or_null(root, "strip_accents", tok->strip_accents) &&
               cJSON_AddBoolToObject(root, "tokenize_chinese_chars", tok->handle_chinese_chars) &&

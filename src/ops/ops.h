@@ -139,7 +139,7 @@ typedef struct op_mask {
 // capacity stay as they are and are counted. Word 0 selects, word 1 chooses what happens to the
 // token, word 2 the random id.
 void op_mask_draw(gpu_stream *s, const op_mask *m);
-// mean + 6 sigma of the selected tokens of a batch, at most `tokens`, a multiple of 8.
+// mean + 6 sigma of the selected tokens of a batch, rounded up to a multiple of 8, at most `tokens`.
 uint32_t op_mask_capacity(uint32_t tokens, double probability);
 
 // ---- gather.c ----

@@ -1,7 +1,7 @@
-// Ids -> text, as transformers' BertTokenizerFast.decode with clean_up_tokenization_spaces: the
-// WordPiece decoder joins pieces, then the whole string loses the blanks that English does not
-// write. Our saved folders ask for the same. A folder that leaves the setting out gets
-// transformers 4.57's false, and "don ' t"; we clean up always.
+// Ids -> text, as transformers' BertTokenizerFast.decode: the WordPiece decoder joins pieces and
+// takes the blank from before a piece that English writes without one ("." after a word); with
+// clean_up_tokenization_spaces the whole string is cleaned up once more, where "don ' t" becomes
+// "don't".
 #include "text/tokenizer.h"
 
 #include <stdlib.h>
@@ -29,6 +29,12 @@ static void replace(char *text, const char *from, const char *to)
         }
     }
     *write = 0;
+}
+
+static void spaces_clean_up(char *text)
+{
+    for (size_t i = 0; i < BASE_COUNT(clean_up); i++)
+        replace(text, clean_up[i].from, clean_up[i].to);
 }
 
 static bool is_special(const vkb_tokenizer *tok, uint32_t id)
@@ -62,18 +68,19 @@ vkb_status vkb_decode(const vkb_tokenizer *tok, const uint32_t *ids, size_t coun
         const char *piece = shown(tok, ids[i], skip_special);
         if (!piece)
             continue;
+        char *start = at;
         if (!first && strncmp(piece, "##", 2) == 0)
             piece += 2;
         else if (!first)
             *at++ = ' ';
         first = false;
-        size_t bytes = strlen(piece);
-        memcpy(at, piece, bytes);
-        at += bytes;
+        strcpy(at, piece);
+        spaces_clean_up(start);
+        at = start + strlen(start);
     }
     *at = 0;
-    for (size_t i = 0; i < BASE_COUNT(clean_up); i++)
-        replace(joined, clean_up[i].from, clean_up[i].to);
+    if (tok->files.clean_up_spaces)
+        spaces_clean_up(joined);
     *text = joined;
     return VKB_OK;
 }

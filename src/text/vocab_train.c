@@ -150,6 +150,7 @@ static vkb_status describe(vkb_context *ctx, text_pieces *pieces, bool cased, hf
         .lowercase = !cased,
         .clean_text = true,
         .handle_chinese_chars = true,
+        .clean_up_spaces = true,
         .strip_accents = -1,
         .max_input_chars_per_word = WORDS_LONGEST,
         .pad_token = strdup("[PAD]"),

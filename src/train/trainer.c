@@ -143,15 +143,15 @@ void train_epoch_begin(vkb_trainer *t)
 
 static struct step_in step_values(const vkb_trainer *t, double rate)
 {
-    const double n = (double)(t->at.step + 1);
+    const double n = (double)(t->at.step + 1); // of the betas as the device has them, in fp32
     return (struct step_in){
         .seed_low = (uint32_t)t->params.seed,
         .seed_high = (uint32_t)(t->params.seed >> 32),
         .step = (uint32_t)t->at.draw,
         .epoch = (uint32_t)t->at.epoch,
         .lr = (float)rate,
-        .bias_correction1 = (float)(1.0 - pow(t->params.adam_beta1, n)),
-        .bias_correction2 = (float)(1.0 - pow(t->params.adam_beta2, n)),
+        .bias_correction1 = (float)(1.0 - pow((float)t->params.adam_beta1, n)),
+        .bias_correction2 = (float)(1.0 - pow((float)t->params.adam_beta2, n)),
         .max_grad_norm = (float)t->params.max_grad_norm,
     };
 }

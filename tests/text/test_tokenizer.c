@@ -263,6 +263,16 @@ TEST(decodes_as_transformers)
     vkb_tokenizer_destroy(&tok);
 }
 
+TEST(decodes_without_clean_up_when_the_folder_says_so)
+{
+    vkb_tokenizer *tok = fixture_tokenizer(
+        "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ni\nt\n##t\ndon\nm\n'\n.\n",
+        "{\"do_lower_case\": true, \"clean_up_tokenization_spaces\": false}");
+    // What the decoder takes from before a single piece stays taken.
+    CHECK_STR(decoded(tok, "i'm don't.", true), "i ' m don ' t.");
+    vkb_tokenizer_destroy(&tok);
+}
+
 TEST(refuses_bad_folders)
 {
     static const char *const lacking[] = {"[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"};
@@ -363,6 +373,7 @@ int main(void)
     RUN(honours_the_switches);
     RUN(lets_the_last_of_equal_pieces_win);
     RUN(decodes_as_transformers);
+    RUN(decodes_without_clean_up_when_the_folder_says_so);
     RUN(refuses_bad_folders);
     RUN(saves_what_it_loaded);
     RUN(agrees_with_the_public_cases);
