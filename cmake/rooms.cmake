@@ -1,5 +1,5 @@
 # One object library a folder of src/, so that a test links the rooms it is about; together they are libvkbert.
-# tests/check_arrows.sh holds the folders to the arrows that CONTRIBUTING.md draws.
+# tests/arrows/arrows.sh holds the folders to the arrows that CONTRIBUTING.md draws.
 set(VKBERT_COMMIT unknown)
 find_package(Git QUIET)
 if(GIT_FOUND)

@@ -8,16 +8,17 @@ static vkb_status fill(const char *text, vkb_fill_params params, vkb_fill_result
     return vkb_fill_mask(taught.model, taught.tok, text, &params, r);
 }
 
-// A few hundred steps: the animal's sound follows from the animal.
+// So many steps that the animal's sound follows from the animal.
 static void teach(void)
 {
-    taught = lesson_open(32, true, 70);
+    taught = lesson_open(16, true, 70);
+    taught.config.num_hidden_layers = 1;
     taught.config.initializer_range = 0.15f;
     lesson_model(&taught);
     const vkb_train_params params = {.batch_size = 14,
                                      .learning_rate = 5e-3,
-                                     .max_steps = 300,
-                                     .warmup_steps = 60,
+                                     .max_steps = 200,
+                                     .warmup_steps = 40,
                                      .mlm_probability = 0.3,
                                      .always_mask = true,
                                      .adam_beta2 = 0.98};
@@ -72,6 +73,15 @@ TEST(targets_keep_their_share_of_the_whole_vocabulary)
     vkb_fill_result_free(&some);
 }
 
+static void check_same_fills(const vkb_fill_result *a, const vkb_fill_result *b)
+{
+    CHECK_INT(a->top_k, b->top_k);
+    for (size_t i = 0; i < a->top_k && i < b->top_k; i++) {
+        CHECK_INT(a->fills[i].token, b->fills[i].token);
+        CHECK_NEAR(a->fills[i].score, b->fills[i].score, 0);
+    }
+}
+
 // The same text through passes of other lengths: an answer does not depend on what came before.
 TEST(an_answer_is_the_same_after_others)
 {
@@ -83,7 +93,7 @@ TEST(an_answer_is_the_same_after_others)
                   "in the river when it is 3. the cat in the river when it is 3.",
                   (vkb_fill_params){0}, &again));
     CHECK_OK(fill(text, (vkb_fill_params){0}, &again));
-    CHECK(memcmp(first.fills, again.fills, first.top_k * sizeof(*first.fills)) == 0);
+    check_same_fills(&first, &again);
     vkb_fill_result_free(&first);
     vkb_fill_result_free(&again);
 }
@@ -116,7 +126,7 @@ TEST(a_saved_model_gives_the_same_answers)
     vkb_model_destroy(&taught.model);
     CHECK_OK(vkb_model_load(device, taught.folder, &taught.model));
     CHECK_OK(fill(text, (vkb_fill_params){0}, &after));
-    CHECK(memcmp(before.fills, after.fills, before.top_k * sizeof(*before.fills)) == 0);
+    check_same_fills(&before, &after);
     vkb_fill_result_free(&before);
     vkb_fill_result_free(&after);
 }
