@@ -18,6 +18,14 @@ bool op_is_software(const gpu_stream *s)
                                            : forced_family == OP_FAMILY_LANES;
 }
 
+// SwiftShader, whose subgroups are of 4, does not unroll loops: the lanes' sums then live in memory,
+// and tiles are twice as fast in spite of their barriers.
+bool op_wants_lanes(const gpu_stream *s)
+{
+    uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
+    return op_is_software(s) && (subgroup >= 8 || forced_family == OP_FAMILY_LANES);
+}
+
 bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)
 {
     if (gpu_is_dry(s) || (view.buffer && view.bytes / 4 >= elements))

@@ -15,6 +15,9 @@ static inline uint32_t op_div_up(uint64_t count, uint64_t part)
 // True on them, or where op_matmul_family says so.
 bool op_is_software(const gpu_stream *s);
 
+// Which family of products: op_family in ops.h.
+bool op_wants_lanes(const gpu_stream *s);
+
 // Fails the stream with "op: what has N bytes, its shape needs M" unless the view holds `elements`
 // values of 4 bytes. In the dry pass, where scratch is not there yet, nothing is checked.
 bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements);

@@ -2,8 +2,9 @@
 //
 //     bench_matmul [DEVICE [seconds a figure, 1]]       DEVICE as --device: index, part of a name, "cpu"
 //
-// Random operands; the median of repeated submissions of one product, its transposing passes included.
-// "lanes" includes them, "lanes TN" needs none: that is the kernel alone.
+// Random operands; median and best of repeated submissions of one product, and on software drivers the
+// speed per second of processor time, which other programs on the machine disturb less. "lanes" includes the
+// transposing passes, but "lanes TN" needs none: that is the kernel alone.
 #include "ops/ops.h"
 
 #include <stdio.h>
@@ -15,9 +16,9 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {768, 768, 768, 1},    {2304, 768, 768, 1},   {1920, 256, 1024, 1}, {480, 30528, 256, 1},
-    {768, 3072, 2048, 1},  {1024, 768, 3072, 1},  {4096, 128, 128, 1},  {128, 128, 64, 96},
-    {128, 64, 128, 96},    {77, 1000, 513, 1},
+    {768, 768, 768, 1},   {2304, 768, 768, 1},  {1920, 256, 1024, 1}, {480, 30528, 256, 1},
+    {768, 3072, 2048, 1}, {1024, 768, 3072, 1}, {4096, 128, 128, 1},  {128, 128, 64, 96},
+    {128, 64, 128, 96},   {77, 1000, 513, 1},
 };
 
 typedef struct product {
@@ -61,33 +62,41 @@ static vkb_status random_buffer(vkb_device *dev, const char *name, uint64_t coun
     return status;
 }
 
-// Median seconds of a submission; negative: it failed.
-static double measure(vkb_device *dev, product *p, double seconds)
+typedef struct timing {
+    double median, best, processor; // seconds of a submission
+} timing;
+
+static vkb_status measure(vkb_device *dev, product *p, double seconds, timing *t)
 {
     enum { MOST = 1000 };
     static double took[MOST];
-    gpu_stream *s = NULL;
-    if (gpu_record(dev, "bench_matmul", false, record, p, &s) != VKB_OK)
-        return -1;
     size_t count = 0;
+    gpu_stream *s = NULL;
     vkb_status status = VKB_OK;
-    double end = now() + seconds;
-    for (int warm = 1; status == VKB_OK && count < MOST && (now() < end || count < 3); warm = 0) {
+    BASE_TRY(gpu_record(dev, "bench_matmul", false, record, p, &s));
+    BASE_TRY(gpu_submit(dev, &s, 1, NULL)); // warm
+    BASE_TRY(gpu_wait_all(dev));
+    clock_t processor = clock();
+    for (double end = now() + seconds; count < MOST && (now() < end || count < 3); count++) {
         double before = now();
-        if ((status = gpu_submit(dev, &s, 1, NULL)) == VKB_OK)
-            status = gpu_wait_all(dev);
-        if (!warm)
-            took[count++] = now() - before;
+        BASE_TRY(gpu_submit(dev, &s, 1, NULL));
+        BASE_TRY(gpu_wait_all(dev));
+        took[count] = now() - before;
     }
-    gpu_stream_destroy(&s);
+    processor = clock() - processor;
     qsort(took, count, sizeof(*took), ascending);
-    return status == VKB_OK ? took[count / 2] : -1;
+    *t = (timing){took[count / 2], took[0], (double)processor / CLOCKS_PER_SEC / (double)count};
+cleanup:
+    gpu_stream_destroy(&s);
+    return status;
 }
 
-static vkb_status bench(vkb_context *ctx, vkb_device *dev, shape z, double seconds)
+static vkb_status bench(vkb_device *dev, shape z, double seconds)
 {
-    static const char *const layouts[] = {"NT", "NN", "TN"}, *const families[] = {"", "tile", "lanes"};
+    static const char *const layouts[] = {"NT", "NN", "TN"}, *const families[] = {"", "tile",
+                                                                                  "lanes"};
     product p = {.size = z};
+    double flop = 2e-9 * z.m * z.n * z.k * z.batch; // in 10^9
     vkb_status status = VKB_OK;
     BASE_TRY(random_buffer(dev, "a", (uint64_t)z.batch * z.m * z.k, &p.a));
     BASE_TRY(random_buffer(dev, "b", (uint64_t)z.batch * z.n * z.k, &p.b));
@@ -95,13 +104,13 @@ static vkb_status bench(vkb_context *ctx, vkb_device *dev, shape z, double secon
     for (op_family family = OP_FAMILY_LANES; family >= OP_FAMILY_TILE; family--)
         for (p.layout = OP_NT; p.layout <= OP_TN; p.layout++) {
             op_matmul_family(family);
-            double took = measure(dev, &p, seconds);
-            if (took < 0)
-                printf("%s\n", vkb_error(ctx));
-            else
-                printf("%6u %6u %6u x%-4u %-6s %s %8.1f GFLOP/s %9.3f ms\n", z.m, z.n, z.k, z.batch,
-                       families[family], layouts[p.layout],
-                       2e-9 * z.m * z.n * z.k * z.batch / took, 1e3 * took);
+            timing t;
+            BASE_TRY(measure(dev, &p, seconds, &t));
+            printf("%6u %6u %6u x%-4u %-6s %s %8.1f GFLOP/s, best %.1f", z.m, z.n, z.k, z.batch,
+                   families[family], layouts[p.layout], flop / t.median, flop / t.best);
+            if (vkb_device_get_info(dev)->type == VKB_SOFTWARE)
+                printf(", %.1f a core", flop / t.processor);
+            printf("\n");
             fflush(stdout);
         }
 cleanup:
@@ -123,7 +132,7 @@ int main(int count, char **arguments)
     const vkb_device_info *info = vkb_device_get_info(dev);
     printf("%s, %s\n     m      n      k batch\n", info->name, info->driver);
     for (size_t i = 0; i < BASE_COUNT(shapes); i++)
-        BASE_TRY(bench(ctx, dev, shapes[i], count > 2 ? atof(arguments[2]) : 1));
+        BASE_TRY(bench(dev, shapes[i], count > 2 ? atof(arguments[2]) : 1));
 
 cleanup:
     if (status != VKB_OK)
