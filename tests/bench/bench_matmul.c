@@ -5,11 +5,10 @@
 // Random operands; median and best of repeated submissions of one product, and on software drivers the
 // speed per second of processor time, which other programs on the machine disturb less. "lanes" includes the
 // transposing passes, but "lanes TN" needs none: that is the kernel alone.
+#include "measure.h"
 #include "ops/ops.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 typedef struct shape {
     uint32_t m, n, k, batch;
@@ -27,19 +26,6 @@ typedef struct product {
     gpu_buffer *a, *b, *c;
 } product;
 
-static double now(void)
-{
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void record(gpu_stream *s, void *user)
 {
     const product *p = user;
@@ -47,48 +33,6 @@ static void record(gpu_stream *s, void *user)
     op_matmul(s, .layout = p->layout, .a = gpu_whole(p->a), .b = gpu_whole(p->b),
               .c = gpu_whole(p->c), .m = z.m, .n = z.n, .k = z.k,
               .batch = {1, z.batch, 0, z.m * z.k, 0, z.n * z.k, 0, z.m * z.n});
-}
-
-static vkb_status random_buffer(vkb_device *dev, const char *name, uint64_t count, gpu_buffer **out)
-{
-    vkb_status status = gpu_buffer_create(dev, name, 4 * count, GPU_LOCAL, out);
-    float *values = malloc(4 * count);
-    if (status == VKB_OK && values) {
-        for (uint64_t i = 0; i < count; i++)
-            values[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-        status = gpu_upload(dev, gpu_whole(*out), values);
-    }
-    free(values);
-    return status;
-}
-
-typedef struct timing {
-    double median, best, processor; // seconds of a submission
-} timing;
-
-static vkb_status measure(vkb_device *dev, product *p, double seconds, timing *t)
-{
-    enum { MOST = 1000 };
-    static double took[MOST];
-    size_t count = 0;
-    gpu_stream *s = NULL;
-    vkb_status status = VKB_OK;
-    BASE_TRY(gpu_record(dev, "bench_matmul", false, record, p, &s));
-    BASE_TRY(gpu_submit(dev, &s, 1, NULL)); // warm
-    BASE_TRY(gpu_wait_all(dev));
-    clock_t processor = clock();
-    for (double end = now() + seconds; count < MOST && (now() < end || count < 3); count++) {
-        double before = now();
-        BASE_TRY(gpu_submit(dev, &s, 1, NULL));
-        BASE_TRY(gpu_wait_all(dev));
-        took[count] = now() - before;
-    }
-    processor = clock() - processor;
-    qsort(took, count, sizeof(*took), ascending);
-    *t = (timing){took[count / 2], took[0], (double)processor / CLOCKS_PER_SEC / (double)count};
-cleanup:
-    gpu_stream_destroy(&s);
-    return status;
 }
 
 static vkb_status bench(vkb_device *dev, shape z, double seconds)
@@ -105,7 +49,7 @@ static vkb_status bench(vkb_device *dev, shape z, double seconds)
         for (p.layout = OP_NT; p.layout <= OP_TN; p.layout++) {
             op_matmul_family(family);
             timing t;
-            BASE_TRY(measure(dev, &p, seconds, &t));
+            BASE_TRY(measure(dev, record, &p, seconds, &t));
             printf("%6u %6u %6u x%-4u %-6s %s %8.1f GFLOP/s, best %.1f", z.m, z.n, z.k, z.batch,
                    families[family], layouts[p.layout], flop / t.median, flop / t.best);
             if (vkb_device_get_info(dev)->type == VKB_SOFTWARE)

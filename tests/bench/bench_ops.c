@@ -1,0 +1,90 @@
+// Speed of the operations that memory bounds: GB/s read plus written, each tensor counted once.
+//
+//     bench_ops [DEVICE [seconds a figure, 1]]       DEVICE as --device: index, part of a name, "cpu"
+//
+// 8192 x 768 floats, by the variants that the device gets, that GPUs get and that software drivers get. On
+// software drivers also per second of processor time, which other programs on the machine disturb less.
+#include "measure.h"
+#include "ops/ops.h"
+
+#include <stdio.h>
+
+enum { ROWS = 8192, COLS = 768, COUNT = ROWS * COLS };
+
+typedef struct buffers {
+    gpu_view x, y, z, gain, bias, stat, sums, sums2;
+} buffers;
+
+#define CASE(name, call)                                                                           \
+    static void name(gpu_stream *s, void *user)                                                    \
+    {                                                                                              \
+        const buffers *b = user;                                                                   \
+        call;                                                                                      \
+    }
+CASE(layernorm_fwd, op_layernorm_fwd(s, b->x, b->gain, b->bias, ROWS, COLS, 1e-12f, b->y, b->stat))
+CASE(layernorm_bwd,
+     op_layernorm_bwd(s, b->x, b->gain, b->stat, b->y, ROWS, COLS, false, b->z, b->sums, b->sums2))
+CASE(sum_columns, op_sum_columns(s, b->x, ROWS, COLS, false, b->sums))
+CASE(gelu_fwd, op_gelu_fwd(s, b->x, COUNT, VKB_GELU, b->y))
+CASE(gelu_bwd, op_gelu_bwd(s, b->x, b->y, COUNT, VKB_GELU, b->z))
+CASE(gelu_tanh_fwd, op_gelu_fwd(s, b->x, COUNT, VKB_GELU_TANH, b->y))
+CASE(add, op_add(s, b->x, COUNT, b->y))
+#undef CASE
+
+static const struct {
+    const char *name;
+    gpu_record_fn record;
+    double tensors; // of COUNT floats, read or written
+} cases[] = {
+    {"layernorm_fwd", layernorm_fwd, 2},
+    {"layernorm_bwd", layernorm_bwd, 5}, // x and dy twice: input's gradient, sums
+    {"sum_columns", sum_columns, 1},
+    {"gelu_fwd", gelu_fwd, 2},
+    {"gelu_bwd", gelu_bwd, 3},
+    {"gelu_tanh_fwd", gelu_tanh_fwd, 2},
+    {"add", add, 3},
+};
+
+int main(int count, char **arguments)
+{
+    static const uint64_t sizes[] = {COUNT, COUNT, COUNT, COLS, COLS, 2 * ROWS, COLS, COLS};
+    gpu_buffer *held[BASE_COUNT(sizes)] = {NULL};
+    gpu_view views[BASE_COUNT(sizes)];
+    vkb_context *ctx = vkb_context_create(NULL, NULL);
+    vkb_device *dev = NULL;
+    vkb_status status = VKB_OUT_OF_MEMORY;
+    if (!ctx)
+        goto cleanup;
+    BASE_TRY(vkb_device_open(ctx, &(vkb_device_params){.select = count > 1 ? arguments[1] : NULL},
+                             &dev));
+    const vkb_device_info *info = vkb_device_get_info(dev);
+    printf("%s, %s\n", info->name, info->driver);
+    for (size_t i = 0; i < BASE_COUNT(sizes); i++) {
+        BASE_TRY(random_buffer(dev, "bench", sizes[i], &held[i]));
+        views[i] = gpu_whole(held[i]);
+    }
+    buffers b = {views[0], views[1], views[2], views[3], views[4], views[5], views[6], views[7]};
+    for (size_t i = 0; i < BASE_COUNT(cases); i++)
+        for (op_family family = OP_FAMILY_AUTO; family <= OP_FAMILY_LANES; family++) {
+            static const char *const families[] = {"chosen", "GPUs'", "software's"};
+            timing t;
+            op_matmul_family(family);
+            BASE_TRY(measure(dev, cases[i].record, &b, count > 2 ? atof(arguments[2]) : 1, &t));
+            double giga = 4e-9 * COUNT * cases[i].tensors;
+            printf("%-14s %-10s %8.2f GB/s, best %.2f", cases[i].name, families[family],
+                   giga / t.median, giga / t.best);
+            if (info->type == VKB_SOFTWARE)
+                printf(", %.2f a core", giga / t.processor);
+            printf("\n");
+            fflush(stdout);
+        }
+
+cleanup:
+    if (status != VKB_OK)
+        fprintf(stderr, "bench_ops: %s\n", ctx ? vkb_error(ctx) : "out of memory");
+    for (size_t i = 0; i < BASE_COUNT(held); i++)
+        gpu_buffer_destroy(&held[i]);
+    vkb_device_close(&dev);
+    vkb_context_destroy(&ctx);
+    return vkb_exit_code(status);
+}
