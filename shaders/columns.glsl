@@ -1,5 +1,6 @@
 // Sums over rows: an invocation owns four neighbouring columns and goes down the rows of a chunk; a
-// second pass adds up the chunks (columns_finish). No invocation waits for another, the order is fixed.
+// second pass adds up the chunks (columns_finish). No invocation waits for another, the
+// order is fixed.
 //
 // Workgroups: column blocks of 4 * local size, times chunks (gpu_items).
 #include "index.glsl"

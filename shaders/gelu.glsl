@@ -1,12 +1,13 @@
 // GELU x * Phi(x), Phi the normal distribution, and its slope Phi(x) + x * phi(x), in two forms.
 layout(constant_id = 3) const uint TANH = 0;
 
-// tanh form: Phi(x) is about (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)), u = sqrt(2/pi) (x + 0.044715 x^3)
+// tanh form: Phi(x) is about (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)),
+// u = sqrt(2/pi) (x + 0.044715 x^3)
 const float TWO_SQRT_2_OVER_PI = 1.5957691216057308;
 
 // erf form: Phi(x) = erfc(-x / sqrt 2) / 2, by Abramowitz and Stegun, Handbook of Mathematical
-// Functions, 7.1.26: erfc(z) = (a1 t + ... + a5 t^5) exp(-z^2) + e, t = 1 / (1 + p z), |e| <= 1.5e-7
-// for z >= 0. Taken as erfc, not 1 - erf, the negative side keeps its digits.
+// Functions, 7.1.26: erfc(z) = (a1 t + ... + a5 t^5) exp(-z^2) + e, t = 1 / (1 + p z), |e| <=
+// 1.5e-7 for z >= 0. Taken as erfc, not 1 - erf, the negative side keeps its digits.
 vec4 gelu_phi(vec4 x, vec4 bell)
 {
     vec4 t = 1 / (1 + 0.3275911 * 0.7071067811865476 * abs(x));

@@ -1,4 +1,5 @@
-// What both families of matrix products share: where a batch's operands begin and how a result is stored.
+// What both families of matrix products share: where a batch's operands begin and how a result is
+// stored.
 //
 //   0  a     f32  in        2  bias  f32[n]  in, only read when has_bias
 //   1  b     f32  in        3  c     f32[m][ldc]  out, added to when accumulate

@@ -1,10 +1,11 @@
-// Matrix product for software drivers, both operands k-major: a [k][m], b [k][n]. No barrier, no shared
-// memory. Buffers and formula: matmul.glsl.
+// Matrix product for software drivers, both operands k-major: a [k][m], b [k][n]. No barrier, no
+// shared memory. Buffers and formula: matmul.glsl.
 //
-// The lanes of a subgroup hold neighbouring rows of a, read by one contiguous load, and a broadcast from
-// a constant lane spreads them; an invocation keeps ROWS x COLUMNS sums, its columns a workgroup's size
-// apart. Why: on llvmpipe (Mesa 25 and older) a load of one address in every lane costs 35 cycles, a
-// contiguous one little, a broadcast from a constant lane nothing. Sums that spill cost less than loads.
+// The lanes of a subgroup hold neighbouring rows of a, read by one contiguous load, and a
+// broadcast from a constant lane spreads them; an invocation keeps ROWS x COLUMNS sums, its
+// columns a workgroup's size apart. Why: on llvmpipe (Mesa 25 and older) a load of one address in
+// every lane costs 35 cycles, a contiguous one little, a broadcast from a constant lane nothing.
+// Sums that spill cost less than loads.
 //
 // Constants: 0 workgroup size, 1 the subgroup's size LANES, which divides ROWS; 2 ROWS, 3 COLUMNS,
 // 4 ACCUMULATE: what p.accumulate says.
@@ -24,8 +25,8 @@ layout(constant_id = 4) const uint ACCUMULATE = 0;
 
 // Rows and columns beyond the last are moved onto it. An invocation then holds the last row several
 // times, the same sums to the bit, and stores them over each other: a branch around each of 256
-// stores made this kernel compile for 50 s instead of 2. For the same reason what c held is read by a
-// loop that is not unrolled, four rows a turn.
+// stores made this kernel compile for 50 s instead of 2. For the same reason what c held is read
+// by a loop that is not unrolled, four rows a turn.
 uint row_of(uint i)
 {
     return min(gl_WorkGroupID.y * ROWS + i, p.m - 1);

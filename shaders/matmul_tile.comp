@@ -1,5 +1,5 @@
-// Matrix product for GPUs: a workgroup computes TILE_M x 64 of c from tiles of 16 deep in shared memory,
-// an invocation 4 x 4 of them. Any layout, any shape. Buffers and formula: matmul.glsl.
+// Matrix product for GPUs: a workgroup computes TILE_M x 64 of c from tiles of 16 deep in shared
+// memory, an invocation 4 x 4 of them. Any layout, any shape. Buffers and formula: matmul.glsl.
 //
 // Constants: 0 workgroup size = 4 * TILE_M; 1 TILE_M, 64 or, where a workgroup has less than 256
 // invocations, 32; 2, 3 the operand is stored k-major: a [k][m], b [k][n], else a [m][k], b [n][k].
@@ -15,8 +15,8 @@ layout(constant_id = 2) const uint A_K_MAJOR = 0;
 layout(constant_id = 3) const uint B_K_MAJOR = 0;
 const uint TILE_N = 64, TILE_K = 16;
 
-// [k][four columns]; one vec4 more a row, so that storing a row-major operand's columns does not keep
-// hitting the same bank.
+// [k][four columns]; one vec4 more a row, so that storing a row-major operand's columns does not
+// keep hitting the same bank.
 shared vec4 tile_a[TILE_K][TILE_M / 4 + 1];
 shared vec4 tile_b[TILE_K][TILE_N / 4 + 1];
 

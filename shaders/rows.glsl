@@ -2,7 +2,8 @@
 //
 //     uint row = row_index();
 //     if (row >= p.rows) return;                  // all that share it
-//     ROW_LOOP(i, row, cols) ... x_at(i, end) ... // i: element of the tensor, end: of the row's end
+//     ROW_LOOP(i, begin, end) ... x_at(i, end) ...
+//         i: element of the tensor, end: that of the row's end
 //
 // Grid: op_rows_for (src/ops/internal.h).
 #extension GL_KHR_shader_subgroup_basic : require
@@ -15,7 +16,9 @@ layout(local_size_x_id = 0) in;
 
 uint row_index()
 {
-    return SHARED_BY == 2 ? group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x : group_index();
+    if (SHARED_BY == 2)
+        return group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    return group_index();
 }
 
 uint row_first()

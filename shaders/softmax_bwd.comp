@@ -1,4 +1,4 @@
-// The gradient of attention's scores, before their scale: with g = the gradient of the probabilities,
+// The gradient of attention's scores, before their scale: with g that of the probabilities,
 //     dscores = probabilities * (g - sum over keys of g * probabilities)
 //
 //   0  step      step_in          in, only read with DROP

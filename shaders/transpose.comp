@@ -3,8 +3,8 @@
 //   0  from  f32[rows][ld], batches outer_stride and inner_stride apart  in
 //   1  to    f32[batch][cols][rows]                                      out
 //
-// Neighbouring invocations have neighbouring rows, so stores are contiguous; each reads 16 columns of
-// its row, a cache line. Constants: 0 workgroup size.
+// Neighbouring invocations have neighbouring rows, so stores are contiguous; each reads 16 columns
+// of its row, a cache line. Constants: 0 workgroup size.
 // Grid: rows / workgroup size, cols / 16, batch.
 #version 450
 #extension GL_GOOGLE_include_directive : require

@@ -1,5 +1,6 @@
-// Self-attention: context = dropout(softmax(q k^T / sqrt(d) + mask)) v, a product for each head of each
-// row. Head h is columns h*d .. h*d + d-1 of [tokens][H], so its matrices are [length][d], H apart.
+// Self-attention: context = dropout(softmax(q k^T / sqrt(d) + mask)) v, a product for each head of
+// each row. Head h is columns h*d .. h*d + d-1 of [tokens][H], so its matrices are [length][d], H
+// apart.
 //
 // Kept for the backward are the probabilities before dropout; what dropout drops is drawn again.
 #include "ops/internal.h"

@@ -1,4 +1,5 @@
-// Sums over rows, in two passes of fixed order: chunks of rows, then the chunks (shaders/columns.glsl).
+// Sums over rows, in two passes of fixed order: chunks of rows, then the chunks; see
+// shaders/columns.glsl.
 #include "ops/columns.h"
 
 columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
@@ -6,8 +7,8 @@ columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
     bool software = op_is_software(s);
     columns_plan plan = {.size = software ? 64 : 128, .aligned = cols % 4 == 0};
     plan.blocks = op_div_up(cols, 4 * plan.size);
-    // Work for all cores: a software driver has few, a GPU thousands. But a chunk costs a partial sum,
-    // written and read again, so it has at least 16 rows.
+    // Work for all cores: a software driver has few, a GPU thousands. But a chunk costs a partial
+    // sum, written and read again, so it has at least 16 rows.
     uint32_t wanted = op_div_up(software ? 32 : 1024, plan.blocks);
     plan.rows_per_chunk = op_div_up(rows, wanted);
     if (plan.rows_per_chunk < 16)

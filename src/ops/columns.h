@@ -4,7 +4,8 @@
 
 #include "ops/internal.h"
 
-// Rows in chunks, columns in blocks: a workgroup for each block of each chunk (shaders/columns.glsl).
+// Rows in chunks, columns in blocks: a workgroup for each block of each chunk
+// (shaders/columns.glsl).
 typedef struct columns_plan {
     uint32_t size, aligned; // specialisation constants 0 and 2
     uint32_t blocks, chunks, rows_per_chunk;

@@ -18,8 +18,8 @@ bool op_is_software(const gpu_stream *s)
                                            : forced_family == OP_FAMILY_LANES;
 }
 
-// SwiftShader, whose subgroups are of 4, does not unroll loops: the lanes' sums then live in memory,
-// and tiles are twice as fast in spite of their barriers.
+// SwiftShader, whose subgroups are of 4, does not unroll loops: the lanes' sums then live in
+// memory, and tiles are twice as fast in spite of their barriers.
 bool op_wants_lanes(const gpu_stream *s)
 {
     uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
@@ -59,7 +59,8 @@ op_group op_group_for(const gpu_stream *s, uint32_t items)
     return (op_group){size, 0};
 }
 
-// On software drivers an invocation has its row alone, and pointwise kernels loop: shaders/README.md.
+// On software drivers an invocation has its row alone, and pointwise kernels loop:
+// shaders/README.md.
 op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
 {
     bool aligned = cols % 4 == 0;

@@ -1,10 +1,12 @@
 // Speed of the matrix products: GFLOP/s for each shape, layout and family of kernels on one device.
 //
-//     bench_matmul [DEVICE [seconds a figure, 1]]       DEVICE as --device: index, part of a name, "cpu"
+//     bench_matmul [DEVICE [seconds a figure, 1]]
 //
-// Random operands; median and best of repeated submissions of one product, and on software drivers the
-// speed per second of processor time, which other programs on the machine disturb less. "lanes" includes the
-// transposing passes, but "lanes TN" needs none: that is the kernel alone.
+// DEVICE as --device: index, part of a name, "cpu".
+//
+// Random operands; median and best of repeated submissions of one product, and on software drivers
+// the speed per second of processor time, which other programs on the machine disturb less.
+// "lanes" includes the transposing passes, but "lanes TN" needs none: that is the kernel alone.
 #include "measure.h"
 #include "ops/ops.h"
 

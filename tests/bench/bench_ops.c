@@ -1,9 +1,12 @@
 // Speed of the operations that memory bounds: GB/s read plus written, each tensor counted once.
 //
-//     bench_ops [DEVICE [seconds a figure, 1]]       DEVICE as --device: index, part of a name, "cpu"
+//     bench_ops [DEVICE [seconds a figure, 1]]
 //
-// 8192 x 768 floats, by the variants that the device gets, that GPUs get and that software drivers get. On
-// software drivers also per second of processor time, which other programs on the machine disturb less.
+// DEVICE as --device: index, part of a name, "cpu".
+//
+// 8192 x 768 floats, by the variants that the device gets, that GPUs get and that software drivers
+// get. On software drivers also per second of processor time, which other programs on the machine
+// disturb less.
 #include "measure.h"
 #include "ops/ops.h"
 
