@@ -3,7 +3,7 @@
 
 static op_family forced_family = OP_FAMILY_AUTO;
 
-void op_matmul_family(op_family family)
+void op_force_family(op_family family)
 {
     forced_family = family;
 }

@@ -12,7 +12,7 @@ static inline uint32_t op_div_up(uint64_t count, uint64_t part)
 }
 
 // Software drivers (llvmpipe, SwiftShader) want the reverse of what a GPU wants: shaders/README.md.
-// True on them, or where op_matmul_family says so.
+// True on them, or where op_force_family says so.
 bool op_is_software(const gpu_stream *s);
 
 // Which family of products: op_family in ops.h.

@@ -46,7 +46,7 @@ void op_matmul_(gpu_stream *s, const op_matmul_params *params);
 // reductions for their GPU variant (barriers), LANES for that of software drivers; a device whose
 // subgroup size varies runs the former only.
 typedef enum op_family { OP_FAMILY_AUTO, OP_FAMILY_TILE, OP_FAMILY_LANES } op_family;
-void op_matmul_family(op_family family);
+void op_force_family(op_family family);
 
 // ---- columns.c: sums[n] (+)= sum over rows of x[rows][cols], bias gradients ----
 

@@ -49,7 +49,7 @@ static vkb_status bench(vkb_device *dev, shape z, double seconds)
     BASE_TRY(random_buffer(dev, "c", (uint64_t)z.batch * z.m * z.n, &p.c));
     for (op_family family = OP_FAMILY_LANES; family >= OP_FAMILY_TILE; family--)
         for (p.layout = OP_NT; p.layout <= OP_TN; p.layout++) {
-            op_matmul_family(family);
+            op_force_family(family);
             timing t;
             BASE_TRY(measure(dev, record, &p, seconds, &t));
             printf("%6u %6u %6u x%-4u %-6s %s %8.1f GFLOP/s, best %.1f", z.m, z.n, z.k, z.batch,

@@ -71,7 +71,7 @@ int main(int count, char **arguments)
         for (op_family family = OP_FAMILY_AUTO; family <= OP_FAMILY_LANES; family++) {
             static const char *const families[] = {"chosen", "GPUs'", "software's"};
             timing t;
-            op_matmul_family(family);
+            op_force_family(family);
             BASE_TRY(measure(dev, cases[i].record, &b, count > 2 ? atof(arguments[2]) : 1, &t));
             double giga = 4e-9 * COUNT * cases[i].tensors;
             printf("%-14s %-10s %8.2f GB/s, best %.2f", cases[i].name, families[family],

@@ -226,14 +226,14 @@ static void on_device(vkb_device *dev)
     device = dev;
     for (op_family family = OP_FAMILY_TILE; family <= OP_FAMILY_LANES; family++) {
         printf("family %s\n", family == OP_FAMILY_TILE ? "tile" : "lanes");
-        op_matmul_family(family);
+        op_force_family(family);
         RUN(without_dropout);
         RUN(with_dropout);
         RUN(sharp_scores);
         RUN(one_token_attends_to_itself);
         RUN(wrong_arguments_are_refused);
     }
-    op_matmul_family(OP_FAMILY_AUTO);
+    op_force_family(OP_FAMILY_AUTO);
 }
 
 int main(void)

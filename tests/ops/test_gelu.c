@@ -102,12 +102,12 @@ static void on_device(vkb_device *dev)
     device = dev;
     for (op_family family = OP_FAMILY_TILE; family <= OP_FAMILY_LANES; family++) {
         printf("family %s\n", family == OP_FAMILY_TILE ? "tile" : "lanes");
-        op_matmul_family(family);
+        op_force_family(family);
         RUN(erf_form);
         RUN(tanh_form);
         RUN(wrong_views_are_refused);
     }
-    op_matmul_family(OP_FAMILY_AUTO);
+    op_force_family(OP_FAMILY_AUTO);
 }
 
 int main(void)

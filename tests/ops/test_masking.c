@@ -372,7 +372,7 @@ static void on_device(vkb_device *dev)
     device = dev;
     for (op_family family = OP_FAMILY_TILE; family <= OP_FAMILY_LANES; family++) {
         printf("family %s\n", family == OP_FAMILY_TILE ? "tile" : "lanes");
-        op_matmul_family(family);
+        op_force_family(family);
         RUN(device_draws_what_the_host_draws);
         RUN(shares_and_probability_may_be_extreme);
         RUN(overflow_is_left_alone_and_counted);
@@ -380,7 +380,7 @@ static void on_device(vkb_device *dev)
         RUN(masks_do_not_depend_on_the_batch);
         RUN(wrong_arguments_are_refused);
     }
-    op_matmul_family(OP_FAMILY_AUTO);
+    op_force_family(OP_FAMILY_AUTO);
 }
 
 int main(void)

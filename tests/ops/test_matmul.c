@@ -207,7 +207,7 @@ TEST(wrong_arguments_are_refused)
 static void by_family(const char *name, op_family family)
 {
     printf("family %s\n", name);
-    op_matmul_family(family);
+    op_force_family(family);
     RUN(nt);
     RUN(nn);
     RUN(tn);
@@ -216,7 +216,7 @@ static void by_family(const char *name, op_family family)
     RUN(batches_of_heads);
     RUN(batch_with_a_shared_operand);
     RUN(wrong_arguments_are_refused);
-    op_matmul_family(OP_FAMILY_AUTO);
+    op_force_family(OP_FAMILY_AUTO);
 }
 
 static void on_device(vkb_device *dev)

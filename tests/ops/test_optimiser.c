@@ -205,7 +205,7 @@ static void on_device(vkb_device *dev)
     device = dev;
     for (op_family family = OP_FAMILY_TILE; family <= OP_FAMILY_LANES; family++) {
         printf("family %s\n", family == OP_FAMILY_TILE ? "tile" : "lanes");
-        op_matmul_family(family);
+        op_force_family(family);
         RUN(norm_and_clipping);
         RUN(norm_without_predictions_or_gradients);
         RUN(adamw_steps);
@@ -213,7 +213,7 @@ static void on_device(vkb_device *dev)
         RUN(adamw_without_predictions_moves_by_its_moments_only);
         RUN(wrong_views_are_refused);
     }
-    op_matmul_family(OP_FAMILY_AUTO);
+    op_force_family(OP_FAMILY_AUTO);
 }
 
 int main(void)
