@@ -157,6 +157,19 @@ vkb_status file_write(file_writer *writer, const void *data, size_t bytes)
     return VKB_OK;
 }
 
+// Makes a rename in path's folder last; what a file system cannot sync is left to it.
+static void folder_sync(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
 vkb_status file_commit(file_writer **writer_)
 {
     file_writer *writer = *writer_;
@@ -169,6 +182,8 @@ vkb_status file_commit(file_writer **writer_)
         status = vkb_fail(writer->ctx, VKB_IO, "%s: cannot be written: %s", writer->path,
                           strerror(errno));
         unlink(writer->temporary);
+    } else {
+        folder_sync(writer->path);
     }
     writer_free(writer);
     return status;

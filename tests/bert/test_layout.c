@@ -1,0 +1,94 @@
+// Where parameters lie: their number for each published size, slabs within a device's limits.
+#include "bert/bert.h"
+#include "check.h"
+
+#include <stdlib.h>
+
+static vkb_context *ctx;
+static const uint64_t no_limit = UINT64_MAX / 2;
+
+// The parameters of transformers' BertForMaskedLM for the published sizes (no pooler, decoder tied).
+TEST(sizes_have_the_published_parameters)
+{
+    const struct {
+        const char *size;
+        uint64_t parameters;
+    } sizes[] = {{"tiny", 4416698},    {"mini", 11201594},  {"small", 28795194},
+                 {"medium", 41404730}, {"base", 109514298}, {"large", 335174458}};
+    for (size_t i = 0; i < BASE_COUNT(sizes); i++) {
+        vkb_config config;
+        bert_layout layout;
+        check_case = sizes[i].size;
+        CHECK_INT(vkb_config_preset(ctx, sizes[i].size, &config), VKB_OK);
+        CHECK_INT(bert_layout_create(ctx, &config, no_limit, 64, &layout), VKB_OK);
+        CHECK_INT(layout.elements, sizes[i].parameters);
+        CHECK_INT(layout.slab_count, 2); // with decay and without
+        bert_layout_free(&layout);
+    }
+}
+
+static int by_place(const void *a_, const void *b_)
+{
+    const bert_tensor *a = a_, *b = b_;
+    if (a->slab != b->slab)
+        return a->slab < b->slab ? -1 : 1;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+// BERT-base on a device that binds 128 MiB at most.
+TEST(slabs_keep_the_limit_and_their_tensors_apart)
+{
+    const uint64_t limit = 128 << 20, alignment = 256;
+    vkb_config config;
+    bert_layout layout;
+    CHECK_INT(vkb_config_preset(ctx, "base", &config), VKB_OK);
+    CHECK_INT(bert_layout_create(ctx, &config, limit, alignment, &layout), VKB_OK);
+    CHECK(layout.slab_count >= 5);
+    for (uint32_t i = 0; i < layout.slab_count; i++)
+        CHECK(layout.slabs[i].bytes > 0 && layout.slabs[i].bytes <= limit);
+    qsort(layout.tensors, layout.tensor_count, sizeof(*layout.tensors), by_place);
+    for (uint32_t i = 0; i < layout.tensor_count; i++) {
+        const bert_tensor *t = &layout.tensors[i], *next = t + 1;
+        CHECK(t->offset % alignment == 0);
+        CHECK(t->offset + t->bytes <= layout.slabs[t->slab].bytes);
+        CHECK_INT(t->decay, layout.slabs[t->slab].decay);
+        CHECK_INT(t->decay, t->rows ? BERT_DECAY : BERT_PLAIN);
+        if (i + 1 < layout.tensor_count && next->slab == t->slab)
+            CHECK(t->offset + t->bytes <= next->offset);
+    }
+    bert_layout_free(&layout);
+}
+
+// The multilingual vocabulary, 350 MiB of embeddings, where 128 MiB can be bound.
+TEST(a_tensor_beyond_the_limit_is_refused_by_name)
+{
+    vkb_config config;
+    bert_layout layout;
+    CHECK_INT(vkb_config_preset(ctx, "base", &config), VKB_OK);
+    config.vocab_size = 119547;
+    CHECK_INT(bert_layout_create(ctx, &config, 128 << 20, 64, &layout), VKB_OUT_OF_MEMORY);
+    CHECK_STR(vkb_error(ctx),
+              "bert.embeddings.word_embeddings.weight takes 350 MiB, but this device binds at most "
+              "128 MiB at once: choose a smaller vocabulary or another device");
+}
+
+TEST(too_many_slabs_are_refused)
+{
+    vkb_config config;
+    bert_layout layout;
+    CHECK_INT(vkb_config_preset(ctx, "large", &config), VKB_OK);
+    config.vocab_size = 1000;
+    CHECK_INT(bert_layout_create(ctx, &config, 17 << 20, 64, &layout), VKB_OUT_OF_MEMORY);
+    CHECK_HAS(vkb_error(ctx), "64 are supported: choose a smaller model");
+}
+
+int main(void)
+{
+    ctx = vkb_context_create(NULL, NULL);
+    RUN(sizes_have_the_published_parameters);
+    RUN(slabs_keep_the_limit_and_their_tensors_apart);
+    RUN(a_tensor_beyond_the_limit_is_refused_by_name);
+    RUN(too_many_slabs_are_refused);
+    vkb_context_destroy(&ctx);
+    return check_report();
+}
