@@ -79,8 +79,11 @@ typedef struct train_slot_parts {
 } train_slot_parts;
 train_slot_parts train_slot_views(const vkb_trainer *trainer, const train_slot *slot);
 
-// Draws the order of the current epoch.
+// feed.c. Draws the order of the current epoch.
 void train_epoch_begin(vkb_trainer *trainer);
+// Submits the next micro-batch of the epoch, the first of its step or a later one; adds its real
+// tokens to *tokens. Waits only for a slot that is still being read.
+vkb_status train_feed(vkb_trainer *trainer, double rate, bool first, uint64_t *tokens);
 
 // What mask_draw is told, for training and evaluation alike.
 typedef struct train_masking {
