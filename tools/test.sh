@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds and tests everything there is to test on this machine, and ends with a table and a count.
 #
-#   tools/test.sh               set-up, build, every test on every Vulkan driver, sanitizers, validation layers
-#   tools/test.sh --quick       without sanitizers and validation layers
+#   tools/test.sh               set-up, build, every test on every Vulkan driver, sanitizers, fuzz targets,
+#                               validation layers
+#   tools/test.sh --quick       without sanitizers, fuzz targets and validation layers
 #   tools/test.sh --no-setup    installs nothing
 #
 # The drivers: the system's software driver, each one that tools/drivers.sh has put into a folder
@@ -127,6 +128,11 @@ has_validation_layer() {
 stage "building" build release "$top/build" || fail "the build failed"
 [ $thorough = no ] || stage "building with address and undefined-behaviour sanitizers" build sanitize "$top/build-sanitize" ||
     fail "the sanitizer build failed"
+fuzz=no
+if [ $thorough = yes ] && command -v clang > /dev/null; then
+    stage "building the fuzz targets" build fuzz "$top/build-fuzz" || fail "the fuzz build failed"
+    fuzz=yes
+fi
 rm -rf "$results"
 mkdir -p "$results"
 : > "$results/notes"
@@ -155,6 +161,12 @@ fi
 if [ $thorough = yes ]; then
     asan=ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0
     suite "host, sanitizers" "-" "$top/build-sanitize" "$asan:detect_leaks=1" -LE device -j 2
+    if [ $fuzz = yes ]; then
+        suite "fuzz" "-" "$top/build-fuzz" "$asan" -L fuzz -j 2
+    else
+        add_row "fuzz" "-" 0 0 1 0
+        echo "skipped: fuzz: clang is not installed" >> "$results/notes"
+    fi
     if [ ${#newest[@]} -gt 0 ]; then
         # Without the leak check: drivers keep memory, and once unloaded no suppression
         # can name them.
