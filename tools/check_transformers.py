@@ -51,8 +51,8 @@ def same_answers(program, folder, reference, texts, top_k=5):
     filler = pipeline("fill-mask", model=AutoModelForMaskedLM.from_pretrained(reference).eval(),
                       tokenizer=AutoTokenizer.from_pretrained(reference), top_k=top_k, device="cpu")
     worst = 0.0
-    for text in texts:
-        ours = json.loads(vkbert(program, "fill-mask", "-m", folder, "--json", "--top-k", str(top_k), text))
+    answers = json.loads(vkbert(program, "fill-mask", "-m", folder, "--json", "--top-k", str(top_k), *texts))
+    for text, ours in zip(texts, answers, strict=True):
         theirs = filler(text)
         several = isinstance(theirs[0], list)
         for our_mask, their_mask in zip(ours if several else [ours], theirs if several else [theirs], strict=True):

@@ -12,6 +12,8 @@ cli_tests=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/vkbert-cli.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+# vkbert's cache is a new one; Mesa keeps what it has compiled, or each test would compile it again.
+export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}}
 export XDG_CACHE_HOME=$work/cache NO_COLOR=1 LC_ALL=C
 unset VKBERT_DEVICE
 failures=0 checks=0 out= err=
