@@ -8,8 +8,8 @@
 #
 # The drivers: the system's software driver, each one that tools/drivers.sh has put into a folder
 # of $VKBERT_DRIVERS [~/.cache/vkbert/drivers], and the GPU where there is one. Each is tested
-# alone. Sanitizers and validation layers take the newest software driver. Host tests need no
-# driver. Tests that need data say in their skip reason how to give it to them. The logs stay in
+# alone; sanitizers and validation layers go over every software driver. Host tests need no driver.
+# Tests that need data say in their skip reason how to give it to them. The logs stay in
 # build/test-results. Exits with 1 after any failure.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -141,19 +141,26 @@ header=$(printf '%-20s %-44s %7s %7s %8s %8s' suite driver passed failed skipped
 printf '\n%s\n' "$header"
 suite "host" "-" "$top/build" "" -LE device -j 2
 
-newest=() software=$(list_drivers)
+names=() icds=() gpu=no
 while IFS=$'\t' read -r name icd; do
-    [ -n "$icd" ] || continue
-    case $icd in */mesa-backports/*) newest=("$name" "$icd") ;; esac
-    [ ${#newest[@]} -gt 0 ] || newest=("$name" "$icd")
-    suite "device" "$name" "$top/build" "$(only "$icd")" -L device -j 1
-done <<< "$software"
-gpu=no
+    [ -z "$icd" ] || { names+=("$name"); icds+=("$icd"); }
+done <<< "$(list_drivers)"
+
+# A suite on every software driver, each alone.
+on_each() {     # SUITE FOLDER "ENVIRONMENT..." CTEST-ARGUMENTS...
+    local name=$1 folder=$2 environment=$3 i
+    shift 3
+    for i in "${!icds[@]}"; do
+        suite "$name" "${names[$i]}" "$folder" "$environment $(only "${icds[$i]}")" -L device -j 1 "$@"
+    done
+}
+
+on_each "device" "$top/build" ""
 if has_gpu; then
     gpu=yes
     suite "device" "the GPU" "$top/build" "VK_LOADER_DRIVERS_DISABLE=*lvp*" -L device -j 1
 fi
-if [ ${#newest[@]} = 0 ] && [ $gpu = no ]; then
+if [ ${#icds[@]} = 0 ] && [ $gpu = no ]; then
     add_row "device" "none found" 0 1 0 0
     echo "failed: device: no Vulkan driver was found: tools/setup.sh installs a software driver" >> "$results/notes"
 fi
@@ -167,17 +174,13 @@ if [ $thorough = yes ]; then
         add_row "fuzz" "-" 0 0 1 0
         echo "skipped: fuzz: clang is not installed" >> "$results/notes"
     fi
-    if [ ${#newest[@]} -gt 0 ]; then
-        # Without the leak check: drivers keep memory, and once unloaded no suppression
-        # can name them.
-        suite "device, sanitizers" "${newest[0]}" "$top/build-sanitize" "$asan:detect_leaks=0 $(only "${newest[1]}")" \
-              -L device -j 1
-        if has_validation_layer; then
-            suite "device, validation" "${newest[0]}" "$top/build" "VKBERT_VALIDATE=1 $(only "${newest[1]}")" -L device -j 1
-        else
-            add_row "device, validation" "${newest[0]}" 0 0 1 0
-            echo "skipped: device, validation: the Khronos validation layer is not installed" >> "$results/notes"
-        fi
+    # Without the leak check: drivers keep memory, and once unloaded no suppression can name them.
+    on_each "device, sanitizers" "$top/build-sanitize" "$asan:detect_leaks=0" -E cli_transformers
+    if has_validation_layer; then
+        on_each "device, validation" "$top/build" "VKBERT_VALIDATE=1" -E cli_transformers
+    else
+        add_row "device, validation" "-" 0 0 1 0
+        echo "skipped: device, validation: the Khronos validation layer is not installed" >> "$results/notes"
     fi
 fi
 

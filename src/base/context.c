@@ -1,3 +1,4 @@
+// Status, the sentence of a failure, the log.
 #include "base/context.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+// Files on POSIX: mapping, temporary names, renames.
 #include "base/file.h"
 
 #include <errno.h>

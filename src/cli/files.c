@@ -1,3 +1,4 @@
+// Paths and files, as the commands need them.
 #include "cli/files.h"
 #include "cli/cli.h"
 

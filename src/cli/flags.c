@@ -1,3 +1,4 @@
+// Parses a command line by a table of flags.
 #include "cli/cli.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// Lines for people: progress, notes, warnings; never results.
 #include "cli/cli.h"
 
 #include <errno.h>

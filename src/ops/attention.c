@@ -9,11 +9,6 @@
 
 enum { DROPPED = 2 }; // scratch slot: the products use 0 and 1
 
-uint64_t op_attention_probs_bytes(uint32_t rows, uint32_t length, uint32_t heads)
-{
-    return 4ull * rows * heads * length * length;
-}
-
 static uint64_t probs_count(const op_attention *a)
 {
     return (uint64_t)a->rows * a->heads * a->length * a->length;

@@ -113,7 +113,6 @@ typedef struct op_attention {
     op_dropout dropout; // on the probabilities
 } op_attention;
 
-uint64_t op_attention_probs_bytes(uint32_t rows, uint32_t length, uint32_t heads);
 // A row whose keys are all masked gets zero probabilities.
 void op_attention_fwd(gpu_stream *s, const op_attention *a);
 void op_attention_bwd(gpu_stream *s, const op_attention *a);

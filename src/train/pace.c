@@ -1,3 +1,4 @@
+// The last steps in a ring of times.
 #include "train/pace.h"
 
 #include <time.h>

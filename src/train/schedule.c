@@ -1,3 +1,4 @@
+// The formulas of transformers/optimization.py.
 #include "train/schedule.h"
 
 #include <math.h>

@@ -18,7 +18,13 @@ export XDG_CACHE_HOME=$work/cache NO_COLOR=1 LC_ALL=C
 unset VKBERT_DEVICE
 failures=0 checks=0 out= err=
 
-vkbert() { "$program" "$@"; }
+# With VKBERT_VALIDATE=1 under the validation layers: the program then fails after any message.
+vkbert() {
+    case ${VKBERT_VALIDATE:-0}:${1:-} in
+        1:train | 1:eval | 1:fill-mask) "$program" "$@" --validate ;;
+        *) "$program" "$@" ;;
+    esac
+}
 
 fail() {
     failures=$((failures + 1))

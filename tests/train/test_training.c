@@ -176,6 +176,8 @@ TEST(a_step_only_submits)
     CHECK_INT(after.recorded_barriers, before.recorded_barriers);
     // rows in, micro-batch, update, metrics out
     CHECK_INT(after.submissions, before.submissions + 4 * 6);
+    // The host waits when a ring is full, for a slot and for a result, and for the last three at the end.
+    CHECK(after.waits - before.waits <= 2 * 6 + TRAIN_SLOTS);
     vkb_trainer_destroy(&trainer);
     lesson_close(&l);
 }
@@ -276,6 +278,7 @@ TEST(a_device_that_is_too_small_says_so)
     params.batch_size = 20000;
     gpu_test_limit_memory(device, 64 << 20);
     CHECK_INT(vkb_trainer_create(l.model, l.tok, l.data, &params, &trainer), VKB_OUT_OF_MEMORY);
+    CHECK_HAS(vkb_error(gpu_context(device)), "smaller");
     gpu_test_limit_memory(device, UINT64_MAX);
     CHECK(trainer == NULL);
     params.batch_size = 4;
