@@ -61,6 +61,9 @@ void main()
         stats[4 * row + 3] = top;
     }
     if (p.gradient != 0) {
+        memoryBarrierBuffer(); // all have read the label's logit, which one is about to write
+        if (SHARED_BY == 0)
+            barrier();
         float scale = 1 / sum;
         for (uint c = me; c < p.cols; c += gl_WorkGroupSize.x)
             logits[first + c] = exp(logits[first + c] - top) * scale - float(c == label);

@@ -29,11 +29,11 @@ static bool run_one(vkb_context *ctx, size_t index, const vkb_device_info *info,
     fflush(stdout);
     snprintf(select, sizeof(select), "%zu", index);
     vkb_device_params params = {.select = select, .validate = devices_validate()};
+    validation_messages = 0;
     if (vkb_device_open(ctx, &params, &dev) != VKB_OK) {
         printf("FAIL: %s\n", vkb_error(ctx));
         return false;
     }
-    validation_messages = 0;
     fn(dev);
     vkb_device_close(&dev);
     if (validation_messages)

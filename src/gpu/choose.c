@@ -102,6 +102,14 @@ static vkb_status fail_no_match(vkb_context *ctx, const char *select, const gpu_
                     select, names);
 }
 
+// Of two of a kind the one with more memory; of equal ones the first stays.
+static bool is_better(const vkb_device_info *a, const vkb_device_info *b)
+{
+    if (rank(a) != rank(b))
+        return rank(a) < rank(b);
+    return a->device_memory > b->device_memory;
+}
+
 vkb_status gpu_choose(vkb_context *ctx, const char *select, const gpu_physical *list, size_t count,
                       const gpu_physical **chosen)
 {
@@ -114,7 +122,7 @@ vkb_status gpu_choose(vkb_context *ctx, const char *select, const gpu_physical *
             continue;
         if (list[i].info.unusable[0])
             unusable = unusable ? unusable : &list[i];
-        else if (!best || rank(&list[i].info) < rank(&best->info))
+        else if (!best || is_better(&list[i].info, &best->info))
             best = &list[i];
     }
     if (!best && unusable)

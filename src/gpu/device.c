@@ -6,10 +6,12 @@
 static vkb_status create_device(vkb_device *dev)
 {
     const gpu_physical *p = &dev->physical;
-    // Only what probe.c has seen is enabled; timelineSemaphore belongs to every 1.2 driver.
+    // Only what probe.c has seen is enabled; the first two belong to every 1.2 driver.
+    // matmul_lanes broadcasts from lanes that are constants only once its loops are unrolled.
     VkPhysicalDeviceVulkan12Features v12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
         .timelineSemaphore = VK_TRUE,
+        .subgroupBroadcastDynamicId = VK_TRUE,
         .shaderFloat16 = p->info.fp16,
         .shaderInt8 = p->info.int8,
         .storageBuffer8BitAccess = p->storage8,
@@ -43,8 +45,10 @@ static vkb_status create_device(vkb_device *dev)
             .ppEnabledExtensionNames = extensions,
         },
         NULL, &dev->handle);
-    if (result != VK_SUCCESS)
+    if (result != VK_SUCCESS) {
+        dev->handle = VK_NULL_HANDLE;
         return gpu_fail(dev, result, "opening the device");
+    }
     gpu_loader_device(dev->handle, &dev->vk);
     dev->vk.vkGetDeviceQueue(dev->handle, p->queue_family, 0, &dev->queue);
 

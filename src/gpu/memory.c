@@ -58,7 +58,7 @@ static int choose_type(const vkb_device *dev, uint32_t allowed, gpu_memory memor
     bool shared =
         dev->physical.info.type == VKB_SOFTWARE || dev->physical.info.type == VKB_INTEGRATED;
     const VkMemoryPropertyFlags wishes[][3] = {
-        [GPU_LOCAL] = {shared ? local | cached : local, local, 0},
+        [GPU_LOCAL] = {shared ? local | host : local, local, 0},
         [GPU_UPLOAD] = {host, host, host},
         [GPU_READBACK] = {cached, host, host},
     };

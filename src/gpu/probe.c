@@ -57,7 +57,7 @@ static vkb_status list_extensions(gpu_instance *instance, VkPhysicalDevice devic
     if (result == VK_SUCCESS)
         result =
             instance->fn.vkEnumerateDeviceExtensionProperties(device, NULL, &list->count, list->at);
-    if (result != VK_SUCCESS)
+    if (result < 0) // VK_INCOMPLETE still lists some
         list->count = 0;
     return VKB_OK;
 }

@@ -50,7 +50,10 @@ vkb_status gpu_fail(vkb_device *dev, VkResult result, const char *format, ...)
                         "too long; run again, with a smaller batch if it happens again",
                         name, doing);
     }
-    bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    // Mapping wants address space, an allocation one of a limited number.
+    bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY ||
+                  result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_MEMORY_MAP_FAILED ||
+                  result == VK_ERROR_TOO_MANY_OBJECTS;
     return vkb_fail(dev->ctx, memory ? VKB_OUT_OF_MEMORY : VKB_FAILED, "%s: %s failed: %s (%d)",
                     name, doing, gpu_result_text(result), (int)result);
 }

@@ -129,7 +129,12 @@ void gpu_run_(gpu_stream *s, gpu_kernel kernel, const gpu_run_params *params)
     }
     if (!check_run(s, k, params))
         return;
-    s->recorded++;
+    if (s->recorded++ == s->run_count) {
+        gpu_stream_fail(s, vkb_fail(s->dev->ctx, VKB_FAILED,
+                                    "stream %s records more runs than the %u of its dry pass",
+                                    s->name, s->run_count));
+        return;
+    }
 
     gpu_view views[GPU_MAX_BINDINGS];
     gpu_access touched[GPU_MAX_BINDINGS];

@@ -47,8 +47,12 @@ vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count,
     }
     if (count == 0)
         result = submit(dev, NULL, next);
-    if (result != VK_SUCCESS)
+    if (result != VK_SUCCESS) {
+        // What was submitted before the failure has no ticket to wait for.
+        if (result != VK_ERROR_DEVICE_LOST)
+            dev->vk.vkQueueWaitIdle(dev->queue);
         return gpu_fail(dev, result, "submitting stream %s", name);
+    }
     dev->ticket = next;
     for (size_t i = 0; i < count; i++)
         streams[i]->ticket = next;
@@ -84,8 +88,10 @@ vkb_status gpu_wait_all(vkb_device *dev)
 bool gpu_done(vkb_device *dev, uint64_t ticket)
 {
     uint64_t value = 0;
-    return dev->vk.vkGetSemaphoreCounterValue(dev->handle, dev->timeline, &value) == VK_SUCCESS &&
-           value >= ticket;
+    VkResult result = dev->vk.vkGetSemaphoreCounterValue(dev->handle, dev->timeline, &value);
+    if (result == VK_ERROR_DEVICE_LOST)
+        dev->lost = true; // the next submission or wait says so
+    return result == VK_SUCCESS && value >= ticket;
 }
 
 vkb_status gpu_run_once(vkb_device *dev, const char *name, gpu_record_fn record, void *user)

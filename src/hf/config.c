@@ -30,7 +30,7 @@ static const struct field {
     REAL(hidden_dropout_prob,          0.1,   0, 0.99),
     REAL(attention_probs_dropout_prob, 0.1,   0, 0.99),
     REAL(initializer_range,            0.02,  0, 100),
-    REAL(layer_norm_eps,               1e-12, 0, 1),
+    REAL(layer_norm_eps,               1e-12, 1e-20, 1), // 0 divides by the variance of equal values
     // clang-format on
 };
 

@@ -36,7 +36,8 @@ static void scatter_add(gpu_stream *s, const op_embedding *e, gpu_view keys, gpu
     gpu_view links = gpu_scratch(s, EMBEDDING_SCRATCH, 8ull * e->tokens);
     uint32_t size = op_group_for(s, 64).size;
     gpu_run(s, scatter_links, .bind = {keys, links}, .push = &push, .spec = {size}, .spec_count = 1,
-            .groups = gpu_items(op_div_up(e->tokens, size)));
+            .groups = gpu_items(op_div_up(e->tokens, size)),
+            .flops = 8.0 * e->tokens * e->tokens); // a scan for each token
 
     // Where lists are long few workgroups have work: on a GPU several share the columns.
     gpu_groups groups = gpu_items(e->tokens);

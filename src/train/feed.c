@@ -36,10 +36,11 @@ static void slot_fill(vkb_trainer *t, train_slot *slot, double rate, uint64_t *t
     *(struct step_in *)gpu_mapped(parts.step) = step_values(t, rate);
     for (uint32_t r = 0; r < t->acts.shape.rows; r++, ids += length, mask += length) {
         const bool real = t->at.row < vkb_dataset_rows(t->data);
-        examples[r] = real ? t->order[t->at.row++] : 0;
+        const uint32_t example = real ? t->order[t->at.row++] : 0;
         uint32_t used = 0;
+        examples[r] = example;
         if (real)
-            used = dataset_row(t->data, examples[r], ids);
+            used = dataset_row(t->data, example, ids);
         *tokens += used;
         for (uint32_t i = used; i < length; i++)
             ids[i] = t->special.pad;

@@ -192,16 +192,20 @@ static vkb_status results_take(vkb_trainer *t, bool wait)
 
 static vkb_status update_submit(vkb_trainer *t, double rate, uint64_t tokens)
 {
-    train_result *result = &t->results[t->next_result++ % TRAIN_SLOTS];
+    train_result *result = &t->results[t->next_result % TRAIN_SLOTS];
     gpu_stream *streams[] = {t->update, result->copy_out};
-    t->at.step++;
     result->tokens = tokens;
     result->metrics = (vkb_metrics){
-        .step = t->at.step,
+        .step = t->at.step + 1,
         .epoch = (double)t->at.epoch + (double)t->at.row / (double)vkb_dataset_rows(t->data),
         .learning_rate = rate,
     };
-    return gpu_submit(t->model->dev, streams, BASE_COUNT(streams), &result->ticket);
+    vkb_status status = gpu_submit(t->model->dev, streams, BASE_COUNT(streams), &result->ticket);
+    if (status == VKB_OK) {
+        t->at.step++;
+        t->next_result++;
+    }
+    return status;
 }
 
 static train_schedule trainer_schedule(const vkb_trainer *t)
