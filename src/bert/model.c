@@ -97,8 +97,8 @@ vkb_status vkb_model_save(const vkb_model *model, const char *folder)
         return vkb_fail_memory(ctx, strlen(folder), "a path");
     BASE_TRY(gpu_wait_all(model->dev));
     BASE_TRY(folder_create(ctx, folder));
-    BASE_TRY(bert_params_save(model, path, &weights, 1));
     BASE_TRY(hf_config_write(ctx, folder, &model->config));
+    BASE_TRY(bert_params_save(model, path, &weights, 1)); // last: a folder with weights is whole
 cleanup:
     free(path);
     return status;

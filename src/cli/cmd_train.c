@@ -185,6 +185,7 @@ static vkb_status train_stage(train_run *run)
     }
     CLI_TRY(train_loop(run));
     CLI_TRY(train_save_final(run));
+    CLI_TRY(train_end_signals(run));
 cleanup:
     return status;
 }

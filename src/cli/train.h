@@ -93,6 +93,8 @@ vkb_status train_save_final(train_run *run);
 // ---- train_loop.c ----
 
 vkb_status train_loop(train_run *run);
+// After the final save: signals end the program at once again. VKB_INTERRUPTED: there was one.
+vkb_status train_end_signals(train_run *run);
 vkb_status train_evaluate(train_run *run, vkb_eval_result *result, const char *when);
 // SIGINT and SIGTERM end the program with 130 from here on, but inside train_loop, which first
 // writes a checkpoint.

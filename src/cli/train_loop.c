@@ -19,9 +19,12 @@ static volatile sig_atomic_t signals_seen, signals_wait;
 // was writing has not got its name yet.
 static void on_signal(int number)
 {
+    static const char sentence[] = "\nvkbert: interrupted\n";
     (void)number;
-    if (!signals_wait || signals_seen)
+    if (!signals_wait || signals_seen) {
+        (void)!write(STDERR_FILENO, sentence, sizeof(sentence) - 1);
         _exit(130);
+    }
     signals_seen = 1;
 }
 
@@ -230,6 +233,17 @@ vkb_status train_loop(train_run *run)
     if (!done)
         status = fail_interrupted(run);
 cleanup:
-    signals_wait = 0;
+    if (status != VKB_OK)
+        signals_wait = 0;
     return status;
+}
+
+vkb_status train_end_signals(train_run *run)
+{
+    signals_wait = 0;
+    if (!signals_seen)
+        return VKB_OK;
+    return cli_fail(run->cli, VKB_INTERRUPTED,
+                    "interrupted when all steps were done; the trained model is saved in %s",
+                    run->options->output_dir);
 }

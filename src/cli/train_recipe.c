@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 // What lets a small model learn from scratch within minutes, as measured: attention finds its
 // neighbours when positions resemble each other where they are near (sinusoids) and queries meet
@@ -105,6 +106,12 @@ static vkb_status check_scratch_flags(train_run *run)
     return VKB_OK;
 }
 
+static bool same_folder(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static vkb_status check_model_flags(train_run *run)
 {
     train_options *o = run->options;
@@ -115,6 +122,11 @@ static vkb_status check_model_flags(train_run *run)
                         "which model? --model-name-or-path MODEL trains on from one; --size "
                         "tiny|mini|small|medium|base|large, --config-name F or --recipe small "
                         "start from scratch");
+    if (o->overwrite && o->model && same_folder(o->model, o->output_dir))
+        return cli_fail(cli, VKB_BAD_ARGUMENT,
+                        "%s is the model to train on, and --overwrite-output-dir would remove it: "
+                        "choose another --output-dir",
+                        o->model);
     if (o->size && o->config_name)
         return cli_fail(cli, VKB_BAD_ARGUMENT,
                         "--size and --config-name each choose the model: give one");
@@ -156,7 +168,8 @@ vkb_status train_check_flags(train_run *run)
     bool neither = !flags_given(run->set, &o->do_train) && !flags_given(run->set, &o->do_eval);
     bool has_valid = o->validation_files.count || o->validation_split > 0;
     run->do_train = o->do_train || neither;
-    run->do_eval = o->do_eval || (neither && has_valid);
+    // As TrainingArguments: evaluating on the way also evaluates at the end.
+    run->do_eval = o->do_eval || (neither && has_valid) || strcmp(o->eval_strategy, "no") != 0;
     if (!run->do_train && !run->do_eval)
         return cli_fail(run->cli, VKB_BAD_ARGUMENT,
                         "there is nothing to do without --do-train and --do-eval");

@@ -147,7 +147,12 @@ vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, const vkb_da
         top1 += out.top1;
         top5 += out.top5;
     }
-    const double each = count ? 1.0 / (double)count : 0;
+    if (!count)
+        BASE_TRY(vkb_fail(gpu_context(model->dev), VKB_BAD_FILE,
+                          "none of the %llu tokens of the text was masked: give more text, or a "
+                          "higher mlm_probability",
+                          (unsigned long long)vkb_dataset_tokens(data)));
+    const double each = 1.0 / (double)count;
     *result = (vkb_eval_result){
         .loss = loss * each,
         .perplexity = exp(loss * each),

@@ -22,8 +22,8 @@ vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
     } checks[] = {
         {"learning_rate", p->learning_rate, 0, 1e3},
         {"weight_decay", p->weight_decay, 0, 1e3},
-        {"adam_beta1", p->adam_beta1, 0, 0.999999},
-        {"adam_beta2", p->adam_beta2, 0, 0.9999999},
+        {"adam_beta1", p->adam_beta1, 0, 0.999999999},
+        {"adam_beta2", p->adam_beta2, 0, 0.999999999},
         {"adam_epsilon", p->adam_epsilon, 0, 1},
         {"warmup_ratio", p->warmup_ratio, 0, 1},
         {"num_train_epochs", p->num_train_epochs, 0, 1e9},

@@ -31,7 +31,7 @@ same "$(cd few2 && ls -d checkpoint-* 2> /dev/null)" ""
 run 0 vkbert train $tiny --do_train --max_steps 6 -o plain
 run 0 vkbert train $tiny --do_train --max_steps 6 --eval_strategy steps --eval_steps 2 -o watched
 check cmp plain/model.safetensors watched/model.safetensors
-same "$(grep -c eval_loss watched/metrics.jsonl)" 2 # steps 2 and 4; the last is --do_eval's
+same "$(grep -c eval_loss watched/metrics.jsonl)" 3 # steps 2 and 4, and at the end: it implies --do_eval
 
 # ---- Signals ----
 # interrupt SIGNAL FOLDER: starts an endless run, waits for its first step, sends the signal, keeps its exit code in $code
@@ -80,4 +80,34 @@ echo '{' > bad/state/trainer_state.json
 run 3 vkbert train $tiny --do_train --max_steps 9 --resume_from_checkpoint bad/state -o bad/out
 sentence
 check test ! -e bad/out
+# ---- Nobody's files are lost ----
+mkdir mine && echo mine > mine/README.md
+run 2 vkbert train $tiny --do_train --max_steps 1 -o mine
+sentence
+has "$err" "README.md"
+same "$(cat mine/README.md)" "mine"
+mkdir -p odd/checkpoint-07 # not a name of ours
+run 0 vkbert train $tiny --do_train --max_steps 1 -o odd --overwrite_output_dir
+check test -d odd/checkpoint-07
+run 2 vkbert train --model_name_or_path plain --train_file text.txt --do_train --max_steps 1 -o ./plain --overwrite_output_dir
+sentence
+has "$err" "is the model to train on"
+check test -s plain/model.safetensors
+
+# ---- The newest step is resumed, and what was just written stays ----
+run 0 vkbert train $tiny --do_train --max_steps 2 -o again
+run 0 vkbert train $tiny --do_train --max_steps 5 --save_steps 3 -o longer
+cp -r longer/checkpoint-3 again/checkpoint-3
+run 0 vkbert train $tiny --do_train --max_steps 4 -o again --resume_from_checkpoint
+has "$err" "going on from step 3 of again/checkpoint-3"
+mkdir branch && cp -r longer/checkpoint-3 branch/checkpoint-30
+run 0 vkbert train $tiny --do_train --max_steps 7 --save_steps 2 --save_total_limit 1 --resume_from_checkpoint longer/checkpoint-3 -o branch
+same "$(cd branch && echo checkpoint-*)" "checkpoint-6"
+
+# ---- A text in which nothing is masked has no loss ----
+echo a > short.txt
+run 3 vkbert eval -m plain --validation-file short.txt
+sentence
+has "$err" "was masked"
+
 report

@@ -28,9 +28,17 @@ static const gpu_physical devices[] = {
               .uuid = "0123456789abcdef0123456789abcdef",
               .type = VKB_INTEGRATED}},
     {.info = {.name = "Virtio-GPU Venus", .uuid = "02", .type = VKB_VIRTUAL}},
-    {.info = {.name = "NVIDIA GeForce RTX 4090", .uuid = "03", .type = VKB_DISCRETE}},
-    {.info = {.name = "NVIDIA GeForce RTX 3060", .uuid = "04", .type = VKB_DISCRETE}},
+    {.info = {.name = "NVIDIA GeForce RTX 4090",
+              .uuid = "03",
+              .type = VKB_DISCRETE,
+              .device_memory = 24ull << 30}},
+    {.info = {.name = "NVIDIA GeForce RTX 3060",
+              .uuid = "04",
+              .type = VKB_DISCRETE,
+              .device_memory = 12ull << 30}},
     {.info = {.name = "Strange", .uuid = "05", .type = VKB_OTHER}},
+    {.info =
+         {.name = "NVIDIA H100", .uuid = "06", .type = VKB_DISCRETE, .device_memory = 80ull << 30}},
 };
 enum { COUNT = sizeof(devices) / sizeof(*devices) };
 
@@ -48,8 +56,9 @@ static int choose(const char *select, size_t count)
 TEST(the_best_is_the_default)
 {
     unsetenv("VKBERT_DEVICE");
-    CHECK_INT(choose(NULL, COUNT), 4);
-    CHECK_INT(choose("", COUNT), 4);
+    CHECK_INT(choose(NULL, COUNT), 7); // of the discrete ones the one with most memory
+    CHECK_INT(choose("", COUNT), 7);
+    CHECK_INT(choose(NULL, 6), 4);
     CHECK_INT(choose(NULL, 4), 2);
     CHECK_INT(choose(NULL, 3), 2);
     CHECK_INT(log_lines, 0);
@@ -65,8 +74,8 @@ TEST(chosen_by_index)
     CHECK_INT(choose("5", COUNT), 5);
     CHECK_INT(choose("1", COUNT), -1);
     CHECK_HAS(vkb_error(ctx), "Old Radeon HD cannot be used: its driver has Vulkan 1.0");
-    CHECK_INT(choose("7", COUNT), -1);
-    CHECK_HAS(vkb_error(ctx), "no Vulkan device is \"7\"; there is 0 \"llvmpipe");
+    CHECK_INT(choose("8", COUNT), -1);
+    CHECK_HAS(vkb_error(ctx), "no Vulkan device is \"8\"; there is 0 \"llvmpipe");
     CHECK_INT(choose("-1", COUNT), -1);
 }
 
@@ -110,7 +119,7 @@ TEST(the_environment_is_asked_when_nobody_says)
     CHECK_INT(choose(NULL, COUNT), 0);
     CHECK_INT(log_lines, 0);
     setenv("VKBERT_DEVICE", "", 1);
-    CHECK_INT(choose(NULL, COUNT), 4);
+    CHECK_INT(choose(NULL, COUNT), 7);
     unsetenv("VKBERT_DEVICE");
 }
 

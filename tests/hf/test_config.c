@@ -104,6 +104,7 @@ TEST(refuses_values_out_of_range)
     refuse("{\"hidden_act\":3}", "hidden_act is 3, expected a string");
     refuse("{\"hidden_dropout_prob\":1}", "hidden_dropout_prob is 1, expected a number of 0 to");
     refuse("{\"layer_norm_eps\":-1e-12}", "layer_norm_eps is -1e-12");
+    refuse("{\"layer_norm_eps\":0}", "layer_norm_eps is 0, expected a number of 1e-20 to 1");
     refuse("{\"vocab_size\":10,\"pad_token_id\":10}", "pad_token_id is 10, expected one below");
 }
 
