@@ -144,7 +144,8 @@ static void steps_fit(vkb_trainer *t, uint64_t finished, double used)
     if (budget <= 0 || step <= 0 || ended)
         return;
     const uint64_t fitting = finished + (uint64_t)fmax(0.0, (budget - used) / step);
-    t->at.max_steps = fitting > t->at.step ? fitting : t->at.step;
+    // At least one more: the caller may be about to submit it.
+    t->at.max_steps = fitting > t->at.step ? fitting : t->at.step + 1;
 }
 
 // The device has finished the step: its metrics become the trainer's last.
