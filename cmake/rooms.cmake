@@ -19,7 +19,7 @@ function(vkbert_room name)
   target_link_libraries(room_${name} PUBLIC ${ROOM_LIBS})
 endfunction()
 
-vkbert_room(base LIBS m)
+vkbert_room(base LIBS m Threads::Threads)
 vkbert_room(hf LIBS cjson)
 vkbert_room(text LIBS utf8proc)
 vkbert_room(gpu LIBS ${CMAKE_DL_LIBS} Threads::Threads)

@@ -135,6 +135,27 @@ VKB_API void vkb_device_close(vkb_device **dev);
 VKB_API const vkb_device_info *vkb_device_get_info(const vkb_device *dev);
 VKB_API uint32_t vkb_device_validation_messages(const vkb_device *dev);
 
+// ---- Text: where it comes from ----
+
+// Called while text is read, on the calling thread: bytes read so far of all files' bytes (total 0:
+// not known, as of standard input).
+typedef void (*vkb_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
+
+// What a vocabulary is trained on and a data set is made of: texts, one after the other.
+//
+// A path is a file, a folder (the files in it and below, by name), a glob, or "-" for standard input.
+// Its format follows its name: .jsonl, .json, .csv and .tsv hold rows, of which one column is the
+// text and each row a document; any other file holds lines, of which each is a text and a blank one
+// ends a document. Each may be packed as .gz or .zst.
+typedef struct vkb_text_source {
+    const char *const *paths;
+    size_t path_count;
+    const char *text_column; // of rows; NULL: "text" where there is one, else the first
+    bool drop_duplicates;    // a text that was there before, to the byte, is left out
+    vkb_progress_fn progress; // may be NULL
+    void *user;
+} vkb_text_source;
+
 // ---- Tokenizer ----
 
 typedef struct vkb_tokenizer vkb_tokenizer;
@@ -165,10 +186,9 @@ typedef struct vkb_vocab_params { // 0: the default in brackets
 
 // From a model folder: tokenizer.json, else vocab.txt with tokenizer_config.json.
 VKB_API vkb_status vkb_tokenizer_load(vkb_context *ctx, const char *folder, vkb_tokenizer **out);
-// Trains a WordPiece vocabulary on the lines of text files, as BertWordPieceTrainer does.
-VKB_API vkb_status vkb_tokenizer_train(vkb_context *ctx, const char *const *files,
-                                       size_t file_count, const vkb_vocab_params *params,
-                                       vkb_tokenizer **out);
+// Trains a WordPiece vocabulary, as BertWordPieceTrainer does.
+VKB_API vkb_status vkb_tokenizer_train(vkb_context *ctx, const vkb_text_source *source,
+                                       const vkb_vocab_params *params, vkb_tokenizer **out);
 // Writes vocab.txt, tokenizer.json, tokenizer_config.json and special_tokens_map.json, each whole
 // or not at all.
 VKB_API vkb_status vkb_tokenizer_save(const vkb_tokenizer *tok, const char *folder);
@@ -196,22 +216,41 @@ VKB_API vkb_status vkb_decode(const vkb_tokenizer *tok, const uint32_t *ids, siz
 
 typedef struct vkb_dataset vkb_dataset;
 
-typedef struct vkb_dataset_params {
-    uint32_t max_seq_length; // [128]
-    bool line_by_line;       // a row a line, padded; else lines are joined and cut to full rows
-    size_t max_samples;      // rows kept; 0: all
-    // Takes this share of the lines out, spread evenly, for vkb_dataset_load's held_out. 0: none.
+typedef enum vkb_rows {
+    VKB_ROWS_GROUPED, // [CLS] text [SEP] after [CLS] text [SEP], cut every max_seq_length tokens
+    VKB_ROWS_LINES,   // a text a row, cut at max_seq_length, padded
+    VKB_ROWS_PACKED,  // several texts a row, each attending to itself alone; longer ones are cut up
+    VKB_ROWS_PAIRS,   // [CLS] A [SEP] B [SEP] of whole texts of a document, for next-sentence
+                      // prediction, as Google's create_pretraining_data makes them
+} vkb_rows;
+
+typedef struct vkb_dataset_params { // 0: the default in brackets
+    uint32_t max_seq_length;        // [128]
+    vkb_rows rows;
+    uint64_t max_samples; // rows kept; 0: all
+    // Takes this share of the texts out, spread evenly (of documents with VKB_ROWS_PAIRS), for
+    // vkb_dataset_load's held_out. 0: none.
     double validation_split;
+    double short_seq_probability; // of pairs that aim at a random shorter length [0.1]; negative: 0
+    uint64_t seed;                // of the pairs
+    uint32_t threads;             // [one a core]
+    // Ids are kept in this folder and found there again while text and tokenizer stay the same.
+    // NULL: the user's cache folder.
+    const char *cache_folder;
+    bool rebuild_cache;
 } vkb_dataset_params;
 
-// Tokenises the lines of text files. held_out may be NULL when validation_split is 0. VKB_BAD_FILE:
-// no text in it.
-VKB_API vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const char *const *files,
-                                    size_t file_count, const vkb_dataset_params *params,
-                                    vkb_dataset **out, vkb_dataset **held_out);
+// Tokenises a text source, or finds its ids in the cache. held_out may be NULL when
+// validation_split is 0. VKB_BAD_FILE: no text in it.
+VKB_API vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const vkb_text_source *source,
+                                    const vkb_dataset_params *params, vkb_dataset **out,
+                                    vkb_dataset **held_out);
 VKB_API void vkb_dataset_destroy(vkb_dataset **data);
-VKB_API size_t vkb_dataset_rows(const vkb_dataset *data);
-VKB_API uint64_t vkb_dataset_tokens(const vkb_dataset *data); // without padding
+// Of pairs: in the first epoch; each epoch pairs anew.
+VKB_API uint64_t vkb_dataset_rows(const vkb_dataset *data);
+// Tokens of all rows without padding; divided by rows * max_seq_length, how full they are.
+VKB_API uint64_t vkb_dataset_tokens(const vkb_dataset *data);
+VKB_API bool vkb_dataset_was_cached(const vkb_dataset *data);
 // Entropy of the data set's own token frequencies in nats, special tokens left out: what a model
 // without context reaches.
 VKB_API double vkb_dataset_unigram_entropy(const vkb_dataset *data);
@@ -220,11 +259,12 @@ VKB_API double vkb_dataset_unigram_entropy(const vkb_dataset *data);
 
 typedef enum vkb_activation { VKB_GELU, VKB_GELU_TANH } vkb_activation;
 
-// config.json of BertForMaskedLM
+// config.json of BertForMaskedLM or BertForPreTraining
 typedef struct vkb_config {
     uint32_t vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;
     uint32_t max_position_embeddings, type_vocab_size, pad_token_id;
     vkb_activation hidden_act;
+    bool next_sentence; // with pooler and NSP head: BertForPreTraining, else BertForMaskedLM
     float hidden_dropout_prob, attention_probs_dropout_prob, initializer_range, layer_norm_eps;
 } vkb_config;
 
@@ -300,23 +340,51 @@ VKB_API vkb_status vkb_fill_mask(vkb_model *model, const vkb_tokenizer *tok, con
                                  const vkb_fill_params *params, vkb_fill_result *out);
 VKB_API void vkb_fill_result_free(vkb_fill_result *result);
 
+// ---- Masks and objective ----
+
+// Which tokens are predicted. [CLS], [SEP] and [PAD] never are selected.
+typedef enum vkb_masking {
+    VKB_MASK_MLM,        // each token by itself, drawn anew every epoch
+    VKB_MASK_WHOLE_WORD, // a word's first piece is drawn, the "##" pieces behind it follow
+    VKB_MASK_STATIC,     // as VKB_MASK_MLM, with the same masks every static_copies epochs
+    VKB_MASK_TUTORIAL,   // selected tokens always become [MASK]; the loss is over all real tokens,
+                         // masked or not; static
+} vkb_masking;
+
+typedef struct vkb_mask_params { // 0: the default in brackets
+    vkb_masking masking;
+    double mlm_probability; // [0.15]
+    // A selected token becomes [MASK] with the first, a random id with the second probability, and
+    // stays as it is otherwise; together at most 1.
+    double mask_replace_prob;   // [0.8]; negative: 0
+    double random_replace_prob; // [0.1]; negative: 0
+    uint32_t static_copies;     // epochs until static masks repeat [1]
+} vkb_mask_params;
+
+typedef enum vkb_objective {
+    VKB_OBJECTIVE_MLM,
+    VKB_OBJECTIVE_NSP,     // next-sentence prediction alone; needs a model with next_sentence and
+    VKB_OBJECTIVE_MLM_NSP, // VKB_ROWS_PAIRS. The sum of both losses, as BertForPreTraining
+} vkb_objective;
+
 // ---- Evaluation ----
 
 typedef struct vkb_eval_params {
-    uint32_t batch_size;    // rows a pass [8]
-    double mlm_probability; // [0.15]
-    bool always_mask;       // selected tokens all become [MASK]; else 80/10/10
-    uint64_t seed;          // the masks are a function of seed, row and position only
+    uint32_t batch_size; // rows a pass [8]
+    vkb_mask_params mask;
+    vkb_objective objective;
+    uint64_t seed; // the masks are a function of seed, row and position only
 } vkb_eval_params;
 
 typedef struct vkb_eval_result {
     double loss, perplexity; // nats per masked token; exp(loss)
     double top1, top5;       // shares of masked tokens
     uint64_t masked_tokens, rows;
+    double next_sentence_loss, next_sentence_accuracy; // nats a row; 0 without the objective
     double seconds;
 } vkb_eval_result;
 
-VKB_API vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, const vkb_dataset *data,
+VKB_API vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset *data,
                                 const vkb_eval_params *params, vkb_eval_result *result);
 
 // ---- Training ----
@@ -344,8 +412,8 @@ typedef struct vkb_train_params {         // 0: the default in brackets, where o
     uint64_t max_steps;      // 0: by epochs
     double max_seconds;      // 0: no limit; else max_steps is fitted to the speed seen so far, so
                              // that training takes about this long
-    double mlm_probability;  // [0.15]
-    bool always_mask;        // selected tokens all become [MASK]; else 80/10/10
+    vkb_mask_params mask;
+    vkb_objective objective;
     uint64_t seed;
 } vkb_train_params;
 
@@ -356,8 +424,10 @@ typedef struct vkb_metrics {
     double loss;          // nats per masked token
     double grad_norm;     // before clipping
     double learning_rate; // that the step used
+    double next_sentence_loss, next_sentence_accuracy; // of the step's rows; 0 without the objective
     uint64_t masked_tokens,
         overflowed_tokens;    // overflowed: drawn beyond capacity and left unmasked
+    uint64_t stalls;          // times so far that the device had nothing to do because rows were late
     double seconds;           // since the trainer's first step
     double tokens_per_second; // over the last steps
     double seconds_left;
@@ -366,7 +436,7 @@ typedef struct vkb_metrics {
 // Allocates gradients, moments and activations and records the step. VKB_OUT_OF_MEMORY names what
 // did not fit.
 VKB_API vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok,
-                                      const vkb_dataset *data, const vkb_train_params *params,
+                                      vkb_dataset *data, const vkb_train_params *params,
                                       vkb_trainer **out);
 VKB_API void vkb_trainer_destroy(vkb_trainer **trainer);
 

@@ -30,7 +30,9 @@ struct step_out {
     uint predictions;           // masked tokens that the loss counts
     uint overflow;              // drawn beyond capacity and left unmasked
     uint top1, top5;            // predictions whose label is the best, among the five best
+    uint pairs, pairs_right;    // rows of next-sentence prediction, those classified right
     float loss_sum;             // nats
+    float pair_loss_sum;        // nats
     float grad_norm;            // of the mean loss, before clipping
     float grad_scale;           // what AdamW multiplies the summed gradients with: clip / predictions
 };
@@ -103,6 +105,8 @@ struct mask_params {
     uint special0, special1, special2;              // never selected: [CLS] [SEP] [PAD]
     float probability;
     float mask_share, random_share;                 // 0.8 and 0.1; the rest stays
+    uint whole_word;                                // a piece that continues a word shares its draw
+    uint label_all;                                 // every real token is a prediction, not only the selected
 };
 
 struct cross_entropy_params {

@@ -124,11 +124,12 @@ typedef struct bert_run {
     const bert_params *grads; // backward only
     const bert_acts *acts;
     gpu_view step, step_out; // struct step_in, struct step_out
+    vkb_objective objective; // which heads there are loss and gradients of
     bool dropout;            // of the config's probabilities
     bool accumulate;         // backward: add to the gradients
 } bert_run;
 
-// acts->ids, types, positions, attention_mask -> hidden states of the last layer.
+// acts->ids, types, positions, segments -> hidden states of the last layer.
 void bert_forward(gpu_stream *s, const bert_run *run);
 // acts->index -> logits of the predictions.
 void bert_head_forward(gpu_stream *s, const bert_run *run);

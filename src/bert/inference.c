@@ -128,7 +128,7 @@ vkb_status bert_infer(vkb_model *model, const uint32_t *ids, const uint32_t *typ
     BASE_TRY(upload_padded(dev, pass->acts.ids, ids, length, model->config.pad_token_id));
     BASE_TRY(upload_padded(dev, pass->acts.types, types, length, 0));
     BASE_TRY(upload_padded(dev, pass->acts.positions, positions, padded, 0));
-    BASE_TRY(upload_padded(dev, pass->acts.attention_mask, ones, length, 0));
+    BASE_TRY(upload_padded(dev, pass->acts.segments, ones, length, 0));
     BASE_TRY(upload_padded(dev, pass->acts.index, index, predictions, OP_NONE));
     BASE_TRY(gpu_submit(dev, &pass->stream, 1, &ticket));
     BASE_TRY(gpu_wait(dev, ticket));

@@ -55,7 +55,7 @@ static inline op_attention bert_attention(const bert_run *run, uint32_t layer)
         .q = a->q,
         .k = a->k,
         .v = a->v,
-        .mask = all->attention_mask,
+        .segments = all->segments,
         .probs = a->probs,
         .context = a->context,
         .dcontext = all->dcontext,

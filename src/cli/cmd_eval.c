@@ -83,8 +83,9 @@ static vkb_status run(cli_state *cli, flag_set *set)
     vkb_eval_result result = {0};
     vkb_status status = VKB_OK;
     vkb_eval_params params = {.batch_size = (uint32_t)options->batch_size,
-                              .mlm_probability = options->mlm_probability,
-                              .always_mask = options->always_mask,
+                              .mask = {.mlm_probability = options->mlm_probability,
+                                       .mask_replace_prob = options->always_mask ? 1 : 0,
+                                       .random_replace_prob = options->always_mask ? -1 : 0},
                               .seed = (uint64_t)options->seed};
     if (!options->files.count)
         CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT, "--validation-file F... is needed"));
@@ -104,11 +105,11 @@ static vkb_status run(cli_state *cli, flag_set *set)
         .max_seq_length = wanted > 0        ? (uint32_t)wanted
                           : positions < 512 ? positions
                                             : 512,
-        .line_by_line = options->line_by_line,
+        .rows = options->line_by_line ? VKB_ROWS_LINES : VKB_ROWS_GROUPED,
         .max_samples = options->max_samples > 0 ? (size_t)options->max_samples : 0,
     };
-    CLI_TRY(
-        vkb_dataset_load(tok, options->files.at, options->files.count, &data_params, &data, NULL));
+    const vkb_text_source source = {.paths = options->files.at, .path_count = options->files.count};
+    CLI_TRY(vkb_dataset_load(tok, &source, &data_params, &data, NULL));
     CLI_TRY(vkb_evaluate(model, tok, data, &params, &result));
     status = print_result(cli, &result, vkb_dataset_unigram_entropy(data),
                           data_params.max_seq_length, options->json);

@@ -19,8 +19,9 @@ static vkb_status open_tokenizer(train_run *run)
                                .min_frequency = (uint32_t)o->min_frequency,
                                .cased = o->cased};
     output_note(&run->cli->out, "training a vocabulary of %" PRId64 " on the text", o->vocab_size);
-    return vkb_tokenizer_train(run->cli->ctx, o->train_files.at, o->train_files.count, &params,
-                               &run->tok);
+    return vkb_tokenizer_train(
+        run->cli->ctx, &(vkb_text_source){.paths = o->train_files.at, .path_count = o->train_files.count},
+        &params, &run->tok);
 }
 
 static vkb_status load_file_set(train_run *run, const text_list *files, int64_t max_samples,
@@ -28,11 +29,13 @@ static vkb_status load_file_set(train_run *run, const text_list *files, int64_t 
 {
     vkb_dataset_params params = {
         .max_seq_length = run->max_seq_length,
-        .line_by_line = run->options->line_by_line,
+        .rows = run->options->line_by_line ? VKB_ROWS_LINES : VKB_ROWS_GROUPED,
         .max_samples = max_samples > 0 ? (size_t)max_samples : 0,
         .validation_split = split,
     };
-    return vkb_dataset_load(run->tok, files->at, files->count, &params, out, held_out);
+    return vkb_dataset_load(
+        run->tok, &(vkb_text_source){.paths = files->at, .path_count = files->count}, &params, out,
+        held_out);
 }
 
 static vkb_status load_text(train_run *run)

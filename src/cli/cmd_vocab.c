@@ -63,7 +63,8 @@ static vkb_status run(cli_state *cli, flag_set *set)
         .cased = options->cased,
     };
     CLI_TRY(check(cli, options));
-    CLI_TRY(vkb_tokenizer_train(cli->ctx, options->text.at, options->text.count, &params, &tok));
+    const vkb_text_source source = {.paths = options->text.at, .path_count = options->text.count};
+    CLI_TRY(vkb_tokenizer_train(cli->ctx, &source, &params, &tok));
     CLI_TRY(vkb_tokenizer_save(tok, options->output_dir));
     printf("%s: %s pieces\n", options->output_dir, show_count(vkb_tokenizer_size(tok)).text);
 cleanup:

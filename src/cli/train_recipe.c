@@ -248,6 +248,16 @@ static vkb_schedule schedule_of(const char *name)
                                                    : VKB_LINEAR;
 }
 
+static vkb_mask_params masks_of(const train_options *o, double probability)
+{
+    vkb_mask_params masks = {.mlm_probability = probability};
+    if (o->always_mask) {
+        masks.mask_replace_prob = 1;
+        masks.random_replace_prob = -1;
+    }
+    return masks;
+}
+
 void train_fill_params(train_run *run)
 {
     const train_options *o = run->options;
@@ -266,15 +276,13 @@ void train_fill_params(train_run *run)
         .num_train_epochs = o->epochs,
         .max_steps = o->max_steps > 0 ? (uint64_t)o->max_steps : 0,
         .max_seconds = o->max_seconds,
-        .mlm_probability = o->mlm_probability,
-        .always_mask = o->always_mask,
+        .mask = masks_of(o, o->mlm_probability),
         .seed = (uint64_t)o->seed,
     };
     run->eval_params = (vkb_eval_params){
         .batch_size = (uint32_t)o->eval_batch_size,
-        .mlm_probability =
-            isnan(o->eval_mlm_probability) ? o->mlm_probability : o->eval_mlm_probability,
-        .always_mask = o->always_mask,
+        .mask = masks_of(o, isnan(o->eval_mlm_probability) ? o->mlm_probability
+                                                           : o->eval_mlm_probability),
         .seed = (uint64_t)o->seed,
     };
 }

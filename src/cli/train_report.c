@@ -106,7 +106,7 @@ static void add_eval_results(const train_run *run, cJSON *tree)
     add_number(tree, "eval_accuracy", r->top1);
     add_number(tree, "eval_accuracy_top5", r->top5);
     add_number(tree, "eval_masked_tokens", (double)r->masked_tokens);
-    add_number(tree, "eval_mlm_probability", run->eval_params.mlm_probability);
+    add_number(tree, "eval_mlm_probability", run->eval_params.mask.mlm_probability);
     add_number(tree, "unigram_entropy", vkb_dataset_unigram_entropy(run->valid));
     add_number(tree, "eval_runtime", r->seconds);
     add_number(tree, "eval_samples", (double)r->rows);
@@ -183,8 +183,8 @@ static void add_training(const train_run *run, card_text *card)
         run->max_seq_length, show_count(vkb_dataset_tokens(run->train)).text);
     add(card, "| steps, epochs | %s, %.2f |\n", show_count(m->step).text, m->epoch);
     add(card, "| rows a step | %u |\n", p->batch_size * p->gradient_accumulation_steps);
-    add(card, "| masks | %g %% of the tokens%s |\n", 100 * p->mlm_probability,
-        p->always_mask ? ", always [MASK]" : ": 80 % [MASK], 10 % random, 10 % kept");
+    add(card, "| masks | %g %% of the tokens%s |\n", 100 * p->mask.mlm_probability,
+        p->mask.mask_replace_prob == 1 ? ", always [MASK]" : ": 80 % [MASK], 10 % random, 10 % kept");
     add(card, "| optimiser | AdamW, betas %g and %g, epsilon %g, weight decay %g |\n",
         p->adam_beta1, p->adam_beta2, p->adam_epsilon, p->weight_decay);
     add(card, "| learning rate | %g, %s, warm-up %s %g |\n", p->learning_rate, o->scheduler,
@@ -200,8 +200,8 @@ static void add_evaluation(const train_run *run, card_text *card)
 {
     const vkb_eval_result *r = &run->after;
     add(card, "\n## Evaluation\n\nOn held-out text, %g %% of the tokens masked%s, %s of them.\n\n",
-        100 * run->eval_params.mlm_probability,
-        run->eval_params.always_mask ? " (always [MASK])" : "", show_count(r->masked_tokens).text);
+        100 * run->eval_params.mask.mlm_probability,
+        run->eval_params.mask.mask_replace_prob == 1 ? " (always [MASK])" : "", show_count(r->masked_tokens).text);
     add(card, "| | |\n|---|---|\n");
     if (run->evaluated_before)
         add(card, "| loss before training | %.4f nats |\n", run->before.loss);

@@ -26,7 +26,7 @@ static bool has_all(gpu_stream *s, const char *op, const op_attention *a, bool b
         {"q", a->q, count, true},
         {"k", a->k, count, true},
         {"v", a->v, count, true},
-        {"mask", a->mask, tokens, !backward},
+        {"segments", a->segments, tokens, !backward},
         {"probs", a->probs, probs_count(a), true},
         {"context", a->context, count, !backward},
         {"dcontext", a->dcontext, count, backward},
@@ -100,7 +100,7 @@ void op_attention_fwd(gpu_stream *s, const op_attention *a)
     gpu_view dropped = drop ? gpu_scratch(s, DROPPED, 4 * probs_count(a)) : a->probs;
     struct softmax_params push = softmax_push(a);
     op_rows r = op_rows_for(s, push.rows, push.cols);
-    gpu_run(s, softmax_fwd, .bind = {drop ? a->dropout.step : a->mask, a->mask, a->probs, dropped},
+    gpu_run(s, softmax_fwd, .bind = {drop ? a->dropout.step : a->segments, a->segments, a->probs, dropped},
             .push = &push, .spec = {r.size, r.shared_by, r.aligned, drop}, .spec_count = 4,
             .groups = r.groups, .flops = 20.0 * (double)probs_count(a));
 

@@ -20,7 +20,7 @@ static bool mask_checks(gpu_stream *s, const op_mask *m)
                    op, "the shares of [MASK] and of random tokens are negative or exceed 1") &&
            op_has(s, op, "step", m->step, sizeof(struct step_in) / 4) &&
            op_has(s, op, "ids", m->ids, tokens) &&
-           op_has(s, op, "attention_mask", m->attention_mask, tokens) &&
+           op_has(s, op, "segments", m->segments, tokens) &&
            op_has(s, op, "examples", m->examples, m->rows) &&
            op_has(s, op, "masked_ids", m->masked_ids, tokens) &&
            op_has(s, op, "index", m->index, m->capacity) &&
@@ -34,7 +34,7 @@ void op_mask_draw(gpu_stream *s, const op_mask *m)
         return;
     uint32_t tokens = m->rows * m->length;
     gpu_run(s, mask_draw,
-            .bind = {m->step, m->ids, m->attention_mask, m->examples, m->masked_ids, m->index,
+            .bind = {m->step, m->ids, m->segments, m->examples, m->masked_ids, m->index,
                      m->labels, m->step_out},
             .push = &(struct mask_params){.tokens = tokens,
                                           .row_length = m->length,

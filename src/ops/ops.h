@@ -105,7 +105,10 @@ void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y); // y += x
 
 typedef struct op_attention {
     gpu_view q, k, v;              // [rows * length][H]
-    gpu_view mask;                 // attention_mask, uint32[rows * length], 0: the key is left out
+    // uint32[rows * length]: which of a row's texts a token belongs to, 1, 2, ...; 0: padding. A
+    // query sees the keys of its own text; one of the padding, whose result nobody reads, sees every
+    // key but the padding. An attention_mask of 0 and 1 is the case of one text.
+    gpu_view segments;
     gpu_view probs;                // [rows][A][length][length], kept for the backward
     gpu_view context;              // [rows * length][H]
     gpu_view dcontext, dq, dk, dv; // backward only
@@ -122,7 +125,9 @@ void op_attention_bwd(gpu_stream *s, const op_attention *a);
 typedef struct op_mask {
     gpu_view step;           // struct step_in
     gpu_view ids;            // uint32[rows * length]
-    gpu_view attention_mask; // uint32[rows * length]: 0 is never selected
+    gpu_view segments;       // uint32[rows * length]: 0 (padding) is never selected
+    gpu_view continues;      // bits uint32[(vocab_size + 31) / 32]: the id goes on a word ("##..."); only
+                             // read with whole_word
     gpu_view examples;       // uint32[rows]: identity of each row in the data set
     gpu_view masked_ids;     // out: uint32[rows * length]
     gpu_view
@@ -132,6 +137,9 @@ typedef struct op_mask {
     uint32_t rows, length, capacity, vocab_size;
     vkb_special_ids special;                     // [CLS], [SEP], [PAD] are never selected
     float probability, mask_share, random_share; // 0.15, 0.8, 0.1
+    bool whole_word; // a word is selected by the draw of its first piece in the row; what happens to a
+                     // selected piece is drawn for each
+    bool label_all;  // every real token but no padding is listed with its id as label (capacity: all)
 } op_mask;
 
 // Philox of (seed; position, example, epoch): masks depend on nothing else. Drawn tokens beyond

@@ -25,6 +25,7 @@ typedef struct offset_list {
 } offset_list;
 
 struct vkb_dataset {
+    vkb_context *ctx;
     id_list ids;        // all rows, one behind the other, without padding
     offset_list starts; // rows + 1 offsets into ids
     uint32_t length, pad;
@@ -63,10 +64,10 @@ static bool append_start(vkb_dataset *data, size_t start)
 
 static bool is_full(const loader *l, const vkb_dataset *data)
 {
-    size_t most = l->params.max_samples;
+    size_t most = (size_t)l->params.max_samples;
     if (most == 0)
         return false;
-    return l->params.line_by_line ? data->starts.count > most
+    return l->params.rows == VKB_ROWS_LINES ? data->starts.count > most
                                   : data->ids.count / l->params.max_seq_length >= most;
 }
 
@@ -76,7 +77,7 @@ static bool append_line(loader *l, vkb_dataset *data, const char *line, size_t b
     if (!tokenizer_append(l->tok, &l->scratch, line, bytes, 0, &l->tokens))
         return false;
     size_t count = l->tokens.count;
-    if (l->params.line_by_line && count > l->params.max_seq_length - 2)
+    if (l->params.rows == VKB_ROWS_LINES && count > l->params.max_seq_length - 2)
         count = l->params.max_seq_length - 2;
     if (!append_id(data, data->special.cls))
         return false;
@@ -85,7 +86,7 @@ static bool append_line(loader *l, vkb_dataset *data, const char *line, size_t b
             return false;
     if (!append_id(data, data->special.sep))
         return false;
-    return !l->params.line_by_line || append_start(data, data->ids.count);
+    return l->params.rows != VKB_ROWS_LINES || append_start(data, data->ids.count);
 }
 
 // Line number `line` (from 0) is held out when the share passes a whole number there: every k-th.
@@ -105,7 +106,7 @@ static bool append_file(loader *l, text_file *file, vkb_dataset *train, vkb_data
         if (!blank)
             l->held_out = held_out && is_held_out(l->params.validation_split, l->lines++);
         vkb_dataset *data = l->held_out ? held_out : train;
-        if ((blank && l->params.line_by_line) || (data == train && is_full(l, train)))
+        if ((blank && l->params.rows == VKB_ROWS_LINES) || (data == train && is_full(l, train)))
             continue;
         if (!append_line(l, data, line, bytes))
             return false;
@@ -117,7 +118,7 @@ static bool append_file(loader *l, text_file *file, vkb_dataset *train, vkb_data
 
 static bool cut_rows(vkb_dataset *data, const vkb_dataset_params *params)
 {
-    if (!params->line_by_line) {
+    if (params->rows != VKB_ROWS_LINES) {
         size_t length = data->length, total = data->ids.count;
         size_t rows = total / length;
         for (size_t row = 1; row <= rows; row++)
@@ -139,6 +140,7 @@ static vkb_dataset *dataset_create(const vkb_tokenizer *tok, uint32_t length)
     vkb_dataset *data = calloc(1, sizeof(*data));
     if (!data)
         return NULL;
+    data->ctx = tokenizer_context(tok);
     data->length = length;
     data->special = vkb_tokenizer_special(tok);
     data->pad = data->special.pad;
@@ -196,10 +198,12 @@ static vkb_status check_rows(const loader *l, const vkb_dataset *train, const vk
                     l->params.validation_split, l->lines, lacks);
 }
 
-vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const char *const *files, size_t file_count,
+vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const vkb_text_source *source,
                             const vkb_dataset_params *params, vkb_dataset **out,
                             vkb_dataset **held_out)
 {
+    const char *const *files = source->paths;
+    const size_t file_count = source->path_count;
     vkb_context *ctx = tokenizer_context(tok);
     vkb_dataset *train = NULL, *held = NULL;
     loader l = {.tok = tok};
@@ -221,7 +225,7 @@ vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const char *const *files, 
     for (size_t i = 0; i < file_count; i++)
         BASE_TRY(load_file(&l, files[i], train, held));
     if (!cut_rows(train, &l.params) ||
-        (held && !cut_rows(held, &(vkb_dataset_params){.line_by_line = l.params.line_by_line}))) {
+        (held && !cut_rows(held, &(vkb_dataset_params){.rows = l.params.rows}))) {
         status = vkb_fail_memory(ctx, train->ids.count / l.params.max_seq_length * sizeof(size_t),
                                  "the rows of a data set");
         goto cleanup;
@@ -255,7 +259,7 @@ void vkb_dataset_destroy(vkb_dataset **data_)
 
 // ---- Reading rows ----
 
-size_t vkb_dataset_rows(const vkb_dataset *data)
+uint64_t vkb_dataset_rows(const vkb_dataset *data)
 {
     return data->starts.count - 1;
 }
@@ -270,28 +274,58 @@ uint32_t dataset_row_length(const vkb_dataset *data)
     return data->length;
 }
 
-uint32_t dataset_row(const vkb_dataset *data, size_t row, uint32_t *ids)
+bool vkb_dataset_was_cached(const vkb_dataset *data)
 {
-    size_t start = data->starts.at[row], count = data->starts.at[row + 1] - start;
-    memcpy(ids, data->ids.at + start, count * sizeof(*ids));
-    for (size_t i = count; i < data->length; i++)
-        ids[i] = data->pad;
-    return (uint32_t)count;
+    (void)data;
+    return false;
 }
 
-void dataset_shuffle(uint32_t rows, uint64_t seed, uint32_t epoch, uint32_t *order)
+vkb_context *dataset_context(const vkb_dataset *data)
 {
-    for (uint32_t i = 0; i < rows; i++)
-        order[i] = i;
-    // Fisher and Yates. A 64-bit draw scaled down favours no index by more than rows / 2^64.
-    for (uint32_t i = rows; i > 1; i--) {
-        philox4 r = philox(seed, (philox4){{i, epoch, 0, PHILOX_SHUFFLE}});
-        uint64_t high = (uint64_t)r.v[1] * i, low = (uint64_t)r.v[0] * i;
-        uint32_t other = (uint32_t)((high + (low >> 32)) >> 32);
-        uint32_t moved = order[i - 1];
-        order[i - 1] = order[other];
-        order[other] = moved;
+    return data->ctx;
+}
+
+vkb_status dataset_begin_epoch(vkb_dataset *data, uint64_t epoch, uint64_t *rows)
+{
+    (void)epoch;
+    *rows = vkb_dataset_rows(data);
+    return VKB_OK;
+}
+
+vkb_status dataset_read(const vkb_dataset *data, uint64_t row, dataset_row *out)
+{
+    size_t start = data->starts.at[row], count = data->starts.at[row + 1] - start;
+    for (uint32_t i = 0; i < data->length; i++) {
+        out->ids[i] = i < count ? data->ids.at[start + i] : data->pad;
+        out->types[i] = 0;
+        out->positions[i] = i;
+        out->segments[i] = i < count;
     }
+    out->used = (uint32_t)count;
+    out->example = (uint32_t)row;
+    out->is_random = 0;
+    return VKB_OK;
+}
+
+// A permutation by cycle walking: a Feistel network on the smallest even number of bits that holds
+// rows, applied until it lands inside.
+uint64_t dataset_shuffled(uint64_t rows, uint64_t seed, uint64_t epoch, uint64_t place)
+{
+    uint32_t half = 1;
+    while (half < 32 && ((uint64_t)1 << (2 * half)) < rows)
+        half++;
+    const uint64_t mask = ((uint64_t)1 << half) - 1;
+    do {
+        uint64_t left = place >> half, right = place & mask;
+        for (uint32_t round = 0; round < 6; round++) {
+            philox4 r = philox(seed, (philox4){{(uint32_t)right, (uint32_t)epoch, round, PHILOX_SHUFFLE}});
+            uint64_t swapped = left ^ (r.v[0] & mask);
+            left = right;
+            right = swapped;
+        }
+        place = left << half | right;
+    } while (place >= rows);
+    return place;
 }
 
 double vkb_dataset_unigram_entropy(const vkb_dataset *data)

@@ -7,10 +7,30 @@
 // Every row is this long once padded.
 uint32_t dataset_row_length(const vkb_dataset *data);
 
-// Writes the ids of a row, [PAD] behind them up to dataset_row_length; returns how many are real.
-uint32_t dataset_row(const vkb_dataset *data, size_t row, uint32_t *ids);
+// A row as the device gets it: arrays of dataset_row_length, the caller's.
+typedef struct dataset_row {
+    uint32_t *ids;       // [PAD] behind the last token
+    uint32_t *types;     // 0, or 1 for the second text of a pair
+    uint32_t *positions; // 0, 1, ..., again from 0 in each text of a packed row; the place in the row
+                         // for padding
+    uint32_t *segments;  // which text of the row: 1, 2, ...; 0 for padding
+    uint32_t used;       // tokens without padding
+    uint32_t example;    // what the row's masks are drawn from, besides seed and epoch
+    uint32_t is_random;  // pairs: 1 when the second text does not follow the first (the NSP label)
+} dataset_row;
 
-// A permutation of 0 .. rows-1 that is a function of seed and epoch alone.
-void dataset_shuffle(uint32_t rows, uint64_t seed, uint32_t epoch, uint32_t *order);
+// Prepares the rows of an epoch and says how many there are: the same in every epoch, but for pairs,
+// which are made anew. Call it before the epoch's first row.
+vkb_status dataset_begin_epoch(vkb_dataset *data, uint64_t epoch, uint64_t *rows);
+
+// Reads a row of the epoch begun last. VKB_BAD_FILE: the token cache is damaged.
+vkb_status dataset_read(const vkb_dataset *data, uint64_t row, dataset_row *out);
+
+// The row that is at a place of an epoch's random order: a permutation of 0 .. rows-1, a function of
+// seed and epoch alone, without a table.
+uint64_t dataset_shuffled(uint64_t rows, uint64_t seed, uint64_t epoch, uint64_t place);
+
+// The context that failures are told to.
+vkb_context *dataset_context(const vkb_dataset *data);
 
 #endif

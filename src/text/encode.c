@@ -3,6 +3,7 @@
 #include "text/tokenizer.h"
 
 #include "base/array.h"
+#include "text/encode.h"
 #include "text/wordpiece.h"
 
 #include <stdlib.h>
@@ -107,4 +108,41 @@ void vkb_tokens_free(vkb_tokens *tokens)
         return;
     free(tokens->at);
     *tokens = (vkb_tokens){0};
+}
+
+// ---- Ids alone ----
+
+struct text_encoder {
+    const vkb_tokenizer *tok;
+    text_normal normal;
+    vkb_tokens tokens;
+};
+
+text_encoder *text_encoder_create(const vkb_tokenizer *tok)
+{
+    text_encoder *encoder = calloc(1, sizeof(*encoder));
+    if (encoder)
+        encoder->tok = tok;
+    return encoder;
+}
+
+void text_encoder_destroy(text_encoder **encoder)
+{
+    if (!encoder || !*encoder)
+        return;
+    text_normal_free(&(*encoder)->normal);
+    vkb_tokens_free(&(*encoder)->tokens);
+    free(*encoder);
+    *encoder = NULL;
+}
+
+bool text_encode_ids(text_encoder *encoder, const char *text, size_t bytes, text_ids *out)
+{
+    encoder->tokens.count = 0;
+    if (!tokenizer_append(encoder->tok, &encoder->normal, text, bytes, 0, &encoder->tokens) ||
+        !array_reserve(out, out->count + encoder->tokens.count))
+        return false;
+    for (size_t i = 0; i < encoder->tokens.count; i++)
+        out->at[out->count++] = encoder->tokens.at[i].id;
+    return true;
 }

@@ -189,9 +189,11 @@ static vkb_status check_params(vkb_context *ctx, size_t file_count, vkb_vocab_pa
     return VKB_OK;
 }
 
-vkb_status vkb_tokenizer_train(vkb_context *ctx, const char *const *files, size_t file_count,
+vkb_status vkb_tokenizer_train(vkb_context *ctx, const vkb_text_source *source,
                                const vkb_vocab_params *params_, vkb_tokenizer **out)
 {
+    const char *const *files = source->paths;
+    const size_t file_count = source->path_count;
     vkb_vocab_params params = params_ ? *params_ : (vkb_vocab_params){0};
     text_words words = {0};
     text_pieces pieces = {0};

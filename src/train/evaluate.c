@@ -15,7 +15,7 @@ typedef struct evaluation {
     bert_acts acts;
     gpu_buffer *step, *step_out, *raw_ids, *examples;
     gpu_stream *pass;
-    uint32_t *ids, *mask, *rows; // a batch on the host
+    uint32_t *ids, *mask, *rows, *types; // a batch on the host
 } evaluation;
 
 static void evaluation_record(gpu_stream *s, void *user)
@@ -28,9 +28,8 @@ static void evaluation_record(gpu_stream *s, void *user)
         .step = gpu_whole(e->step),
         .step_out = gpu_whole(e->step_out),
     };
-    const train_masking masking = {e->params.mlm_probability, e->params.always_mask};
     gpu_fill(s, run.step_out, 0);
-    train_draw(s, &e->acts, run.config, e->special, masking, run.step, run.step_out,
+    train_draw(s, &e->acts, run.config, e->special, &e->params.mask, run.step, run.step_out,
                gpu_whole(e->raw_ids), gpu_whole(e->examples));
     bert_forward(s, &run);
     bert_head_forward(s, &run);
@@ -66,11 +65,12 @@ static vkb_status evaluation_prepare(evaluation *e)
     const uint32_t tokens = rows * length;
     const bert_shape shape = {.rows = rows,
                               .length = length,
-                              .predictions = op_mask_capacity(tokens, e->params.mlm_probability)};
+                              .predictions = op_mask_capacity(tokens, e->params.mask.mlm_probability)};
     e->ids = malloc(tokens * sizeof(*e->ids));
     e->mask = malloc(tokens * sizeof(*e->mask));
     e->rows = malloc(rows * sizeof(*e->rows));
-    if (!e->ids || !e->mask || !e->rows)
+    e->types = malloc(2 * length * sizeof(*e->types));
+    if (!e->ids || !e->mask || !e->rows || !e->types)
         BASE_TRY(vkb_fail_memory(gpu_context(dev), 4ull * tokens, "a batch"));
     BASE_TRY(bert_acts_create(dev, &e->model->config, shape, &e->acts));
     BASE_TRY(gpu_buffer_create(dev, "step_in", sizeof(struct step_in), GPU_LOCAL, &e->step));
@@ -94,6 +94,7 @@ static void evaluation_free(evaluation *e)
     free(e->ids);
     free(e->mask);
     free(e->rows);
+    free(e->types);
 }
 
 // Runs the rows first .. first + batch_size - 1; those behind the last are padding.
@@ -104,17 +105,24 @@ static vkb_status batch_run(evaluation *e, size_t first, struct step_out *out)
     const uint32_t length = e->acts.shape.length;
     uint64_t ticket;
     for (uint32_t r = 0; r < e->acts.shape.rows; r++) {
-        uint32_t *ids = e->ids + (size_t)r * length, used = 0;
-        e->rows[r] = (uint32_t)(first + r);
-        if (first + r < vkb_dataset_rows(e->data))
-            used = dataset_row(e->data, first + r, ids);
-        for (uint32_t i = used; i < length; i++)
-            ids[i] = e->special.pad;
-        for (uint32_t i = 0; i < length; i++)
-            e->mask[(size_t)r * length + i] = i < used;
+        dataset_row row = {
+            .ids = e->ids + (size_t)r * length,
+            .types = e->types,
+            .positions = e->types + length,
+            .segments = e->mask + (size_t)r * length,
+        };
+        if (first + r < vkb_dataset_rows(e->data)) {
+            BASE_TRY(dataset_read(e->data, first + r, &row));
+        } else {
+            for (uint32_t i = 0; i < length; i++) {
+                row.ids[i] = e->special.pad;
+                row.segments[i] = 0;
+            }
+        }
+        e->rows[r] = row.example;
     }
     BASE_TRY(gpu_upload(dev, gpu_whole(e->raw_ids), e->ids));
-    BASE_TRY(gpu_upload(dev, e->acts.attention_mask, e->mask));
+    BASE_TRY(gpu_upload(dev, e->acts.segments, e->mask));
     BASE_TRY(gpu_upload(dev, gpu_whole(e->examples), e->rows));
     BASE_TRY(gpu_submit(dev, &e->pass, 1, &ticket));
     BASE_TRY(gpu_wait(dev, ticket));
@@ -123,7 +131,7 @@ cleanup:
     return status;
 }
 
-vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, const vkb_dataset *data,
+vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset *data,
                         const vkb_eval_params *params, vkb_eval_result *result)
 {
     vkb_status status = VKB_OK;
@@ -134,8 +142,7 @@ vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, const vkb_da
         .model = model, .data = data, .special = vkb_tokenizer_special(tok), .params = *params};
     if (!e.params.batch_size)
         e.params.batch_size = 8;
-    if (e.params.mlm_probability == 0)
-        e.params.mlm_probability = 0.15;
+    train_mask_complete(&e.params.mask);
     BASE_TRY(train_check_rows(model, tok, data));
     BASE_TRY(gpu_wait_all(model->dev));
     BASE_TRY(evaluation_prepare(&e));

@@ -4,10 +4,9 @@
 
 #include <math.h>
 
-void train_epoch_begin(vkb_trainer *t)
+vkb_status train_epoch_begin(vkb_trainer *t)
 {
-    dataset_shuffle((uint32_t)vkb_dataset_rows(t->data), t->params.seed, (uint32_t)t->at.epoch,
-                    t->order);
+    return dataset_begin_epoch(t->data, t->at.epoch, &t->rows);
 }
 
 static struct step_in step_values(const vkb_trainer *t, double rate)
@@ -27,26 +26,35 @@ static struct step_in step_values(const vkb_trainer *t, double rate)
 
 // Fills a slot with the next rows of the epoch; a short batch is filled up with padding, which is
 // never masked and therefore never counted.
-static void slot_fill(vkb_trainer *t, train_slot *slot, double rate, uint64_t *tokens)
+static vkb_status slot_fill(vkb_trainer *t, train_slot *slot, double rate, uint64_t *tokens)
 {
     const train_slot_parts parts = train_slot_views(t, slot);
     const uint32_t length = t->acts.shape.length;
-    uint32_t *ids = gpu_mapped(parts.ids), *mask = gpu_mapped(parts.attention_mask);
     uint32_t *examples = gpu_mapped(parts.examples);
     *(struct step_in *)gpu_mapped(parts.step) = step_values(t, rate);
-    for (uint32_t r = 0; r < t->acts.shape.rows; r++, ids += length, mask += length) {
-        const bool real = t->at.row < vkb_dataset_rows(t->data);
-        const uint32_t example = real ? t->order[t->at.row++] : 0;
-        uint32_t used = 0;
-        examples[r] = example;
-        if (real)
-            used = dataset_row(t->data, example, ids);
-        *tokens += used;
-        for (uint32_t i = used; i < length; i++)
-            ids[i] = t->special.pad;
-        for (uint32_t i = 0; i < length; i++)
-            mask[i] = i < used;
+    for (uint32_t r = 0; r < t->acts.shape.rows; r++) {
+        dataset_row row = {
+            .ids = (uint32_t *)gpu_mapped(parts.ids) + r * length,
+            .types = t->types,
+            .positions = t->positions,
+            .segments = (uint32_t *)gpu_mapped(parts.segments) + r * length,
+        };
+        if (t->at.row < t->rows) {
+            const uint64_t place = t->at.row++;
+            vkb_status status = dataset_read(
+                t->data, dataset_shuffled(t->rows, t->params.seed, t->at.epoch, place), &row);
+            if (status != VKB_OK)
+                return status;
+        } else {
+            for (uint32_t i = 0; i < length; i++) {
+                row.ids[i] = t->special.pad;
+                row.segments[i] = 0;
+            }
+        }
+        examples[r] = row.example;
+        *tokens += row.used;
     }
+    return VKB_OK;
 }
 
 vkb_status train_feed(vkb_trainer *t, double rate, bool first, uint64_t *tokens)
@@ -56,7 +64,7 @@ vkb_status train_feed(vkb_trainer *t, double rate, bool first, uint64_t *tokens)
     train_slot *slot = &t->slots[t->next_slot++ % TRAIN_SLOTS];
     if (slot->ticket)
         BASE_TRY(gpu_wait(dev, slot->ticket));
-    slot_fill(t, slot, rate, tokens);
+    BASE_TRY(slot_fill(t, slot, rate, tokens));
     gpu_stream *streams[] = {slot->copy_in, first ? t->first : t->more};
     BASE_TRY(gpu_submit(dev, streams, BASE_COUNT(streams), &slot->ticket));
     t->at.draw++;

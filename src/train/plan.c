@@ -3,6 +3,17 @@
 
 #include <stdlib.h>
 
+// Zeros become the defaults; negative shares 0.
+void train_mask_complete(vkb_mask_params *m)
+{
+    m->mlm_probability = m->mlm_probability != 0 ? m->mlm_probability : 0.15;
+    m->mask_replace_prob = m->mask_replace_prob != 0 ? m->mask_replace_prob : 0.8;
+    m->random_replace_prob = m->random_replace_prob != 0 ? m->random_replace_prob : 0.1;
+    m->mask_replace_prob = m->mask_replace_prob > 0 ? m->mask_replace_prob : 0;
+    m->random_replace_prob = m->random_replace_prob > 0 ? m->random_replace_prob : 0;
+    m->static_copies = m->static_copies ? m->static_copies : 1;
+}
+
 vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
 {
 #define DEFAULT(field, value) p->field = p->field != 0 ? p->field : (value)
@@ -14,8 +25,8 @@ vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
     DEFAULT(adam_epsilon, 1e-8);
     DEFAULT(max_grad_norm, 1.0);
     DEFAULT(num_train_epochs, 3);
-    DEFAULT(mlm_probability, 0.15);
 #undef DEFAULT
+    train_mask_complete(&p->mask);
     const struct {
         const char *name;
         double value, least, most;
@@ -28,7 +39,7 @@ vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
         {"warmup_ratio", p->warmup_ratio, 0, 1},
         {"num_train_epochs", p->num_train_epochs, 0, 1e9},
         {"max_seconds", p->max_seconds, 0, 1e9},
-        {"mlm_probability", p->mlm_probability, 1e-6, 1},
+        {"mlm_probability", p->mask.mlm_probability, 1e-6, 1},
     };
     for (size_t i = 0; i < BASE_COUNT(checks); i++)
         if (!(checks[i].value >= checks[i].least && checks[i].value <= checks[i].most))
@@ -43,7 +54,7 @@ bert_shape train_shape(const vkb_train_params *params, uint32_t length)
     return (bert_shape){
         .rows = params->batch_size,
         .length = length,
-        .predictions = op_mask_capacity(tokens, params->mlm_probability),
+        .predictions = op_mask_capacity(tokens, params->mask.mlm_probability),
         .training = true,
     };
 }

@@ -41,20 +41,20 @@ static void record_copy_in(gpu_stream *s, void *user)
     const train_slot_parts from = train_slot_views(r->trainer, r->slot);
     gpu_copy(s, from.step, gpu_whole(r->trainer->step));
     gpu_copy(s, from.ids, gpu_whole(r->trainer->raw_ids));
-    gpu_copy(s, from.attention_mask, r->trainer->acts.attention_mask);
+    gpu_copy(s, from.segments, r->trainer->acts.segments);
     gpu_copy(s, from.examples, gpu_whole(r->trainer->examples));
 }
 
 // ---- A micro-batch ----
 
 void train_draw(gpu_stream *s, const bert_acts *acts, const vkb_config *config,
-                vkb_special_ids special, train_masking masking, gpu_view step, gpu_view step_out,
+                vkb_special_ids special, const vkb_mask_params *masks, gpu_view step, gpu_view step_out,
                 gpu_view raw_ids, gpu_view examples)
 {
     const op_mask mask = {
         .step = step,
         .ids = raw_ids,
-        .attention_mask = acts->attention_mask,
+        .segments = acts->segments,
         .examples = examples,
         .masked_ids = acts->ids,
         .index = acts->index,
@@ -65,9 +65,9 @@ void train_draw(gpu_stream *s, const bert_acts *acts, const vkb_config *config,
         .capacity = acts->shape.predictions,
         .vocab_size = config->vocab_size,
         .special = special,
-        .probability = (float)masking.probability,
-        .mask_share = masking.always_mask ? 1.0f : 0.8f,
-        .random_share = masking.always_mask ? 0.0f : 0.1f,
+        .probability = (float)masks->mlm_probability,
+        .mask_share = (float)masks->mask_replace_prob,
+        .random_share = (float)masks->random_replace_prob,
     };
     gpu_label(s, "masking");
     op_mask_draw(s, &mask);
@@ -91,8 +91,7 @@ static bert_run trainer_run(const vkb_trainer *t, bool accumulate)
 static void record_micro(gpu_stream *s, const vkb_trainer *t, bool accumulate)
 {
     const bert_run run = trainer_run(t, accumulate);
-    const train_masking masking = {t->params.mlm_probability, t->params.always_mask};
-    train_draw(s, &t->acts, run.config, t->special, masking, run.step, run.step_out,
+    train_draw(s, &t->acts, run.config, t->special, &t->params.mask, run.step, run.step_out,
                gpu_whole(t->raw_ids), gpu_whole(t->examples));
     bert_forward(s, &run);
     bert_head_forward(s, &run);

@@ -76,7 +76,7 @@ static vkb_status positions_upload(vkb_trainer *t)
     return status;
 }
 
-vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, const vkb_dataset *data,
+vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset *data,
                               const vkb_train_params *params, vkb_trainer **out)
 {
     vkb_status status = VKB_OK;
@@ -91,13 +91,15 @@ vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, const 
     BASE_TRY(train_params_complete(ctx, &t->params));
     BASE_TRY(train_check_rows(model, tok, data));
     trainer_count_steps(t);
-    t->order = malloc(vkb_dataset_rows(data) * sizeof(*t->order));
-    if (!t->order)
-        BASE_TRY(vkb_fail_memory(ctx, vkb_dataset_rows(data) * sizeof(*t->order), "the order"));
+    const uint32_t length = dataset_row_length(data);
+    t->types = malloc(2ull * length * sizeof(*t->types));
+    if (!t->types)
+        BASE_TRY(vkb_fail_memory(ctx, 2ull * length * sizeof(*t->types), "a row"));
+    t->positions = t->types + length;
     BASE_TRY(trainer_allocate(t));
     BASE_TRY(positions_upload(t));
     BASE_TRY(train_record(t));
-    train_epoch_begin(t);
+    BASE_TRY(train_epoch_begin(t));
     *out = t;
     return VKB_OK;
 cleanup:
@@ -129,7 +131,7 @@ void vkb_trainer_destroy(vkb_trainer **trainer)
     bert_params_free(&t->grads);
     bert_params_free(&t->exp_avg);
     bert_params_free(&t->exp_avg_sq);
-    free(t->order);
+    free(t->types);
     free(t);
 }
 
@@ -227,7 +229,7 @@ vkb_status vkb_train_step(vkb_trainer *t, vkb_metrics *metrics, bool *done)
         if (t->at.row >= vkb_dataset_rows(t->data)) {
             t->at.epoch++;
             t->at.row = 0;
-            train_epoch_begin(t);
+            BASE_TRY(train_epoch_begin(t));
         }
         BASE_TRY(results_take(t, t->next_result - t->oldest_result == TRAIN_SLOTS));
 

@@ -18,7 +18,7 @@ enum { TRAIN_SLOTS = 3 };
 
 // Rows on their way to the device.
 typedef struct train_slot {
-    gpu_buffer *rows; // mapped: struct step_in, ids, attention_mask, examples
+    gpu_buffer *rows; // mapped: struct step_in, ids, segments, examples
     gpu_stream *copy_in;
     uint64_t ticket; // the submission that reads it
 } train_slot;
@@ -44,11 +44,12 @@ typedef struct train_position {
 
 struct vkb_trainer {
     vkb_model *model;
-    const vkb_dataset *data;
+    vkb_dataset *data;
     vkb_train_params params; // defaults filled in
     vkb_special_ids special;
     train_position at;
-    uint32_t *order; // of this epoch's rows
+    uint64_t rows; // of this epoch
+    uint32_t *types, *positions; // of a row
     uint64_t steps_per_epoch;
 
     bert_params grads, exp_avg, exp_avg_sq;
@@ -66,6 +67,7 @@ struct vkb_trainer {
 
 // Parameters with their documented defaults in place of zeros; VKB_BAD_ARGUMENT for what cannot be.
 vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *params);
+void train_mask_complete(vkb_mask_params *masks);
 // That the rows suit the model: ids within its vocabulary, length within its positions.
 vkb_status train_check_rows(const vkb_model *model, const vkb_tokenizer *tok,
                             const vkb_dataset *data);
@@ -75,23 +77,19 @@ bert_shape train_shape(const vkb_train_params *params, uint32_t length);
 vkb_status train_record(vkb_trainer *trainer);
 // Where the parts of a slot lie, in bytes.
 typedef struct train_slot_parts {
-    gpu_view step, ids, attention_mask, examples;
+    gpu_view step, ids, segments, examples;
 } train_slot_parts;
 train_slot_parts train_slot_views(const vkb_trainer *trainer, const train_slot *slot);
 
-// feed.c. Draws the order of the current epoch.
-void train_epoch_begin(vkb_trainer *trainer);
+// feed.c. Prepares the rows of the current epoch.
+vkb_status train_epoch_begin(vkb_trainer *trainer);
 // Submits the next micro-batch of the epoch, the first of its step or a later one; adds its real
 // tokens to *tokens. Waits only for a slot that is still being read.
 vkb_status train_feed(vkb_trainer *trainer, double rate, bool first, uint64_t *tokens);
 
-// What mask_draw is told, for training and evaluation alike.
-typedef struct train_masking {
-    double probability;
-    bool always_mask;
-} train_masking;
+// What mask_draw is told, for training and evaluation alike; masks has no zeros left to default.
 void train_draw(gpu_stream *s, const bert_acts *acts, const vkb_config *config,
-                vkb_special_ids special, train_masking masking, gpu_view step, gpu_view step_out,
+                vkb_special_ids special, const vkb_mask_params *masks, gpu_view step, gpu_view step_out,
                 gpu_view raw_ids, gpu_view examples);
 
 #endif

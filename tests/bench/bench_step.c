@@ -37,7 +37,7 @@ static void record_step(gpu_stream *s, void *user)
     const vkb_special_ids special = {.pad = 0, .cls = 1, .sep = 2, .unk = 3, .mask = 4};
     const bert_adamw adamw = {0.9f, 0.999f, 1e-8f, 0.01f};
     gpu_fill(s, gpu_whole(b->step_out), 0);
-    train_draw(s, &b->acts, b->run.config, special, (train_masking){0.15, false}, b->run.step,
+    train_draw(s, &b->acts, b->run.config, special, &(vkb_mask_params){.mlm_probability = 0.15, .mask_replace_prob = 0.8, .random_replace_prob = 0.1}, b->run.step,
                b->run.step_out, gpu_whole(b->raw_ids), gpu_whole(b->examples));
     bert_forward(s, &b->run);
     bert_head_forward(s, &b->run);
@@ -101,7 +101,7 @@ static void open_all(bench *b, const char *device, vkb_config *config, bert_shap
     upload_words(b, gpu_whole(b->raw_ids), word_random, config->vocab_size);
     upload_words(b, gpu_whole(b->examples), word_position, shape.rows);
     upload_words(b, b->acts.types, word_same, 0);
-    upload_words(b, b->acts.attention_mask, word_same, 1);
+    upload_words(b, b->acts.segments, word_same, 1);
     upload_words(b, b->acts.positions, word_position, shape.length);
 }
 

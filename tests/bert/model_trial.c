@@ -53,7 +53,7 @@ static vkb_status batch_upload(model_trial *t, const model_batch *b)
     }
     BASE_TRY(gpu_upload(t->dev, t->acts.ids, b->ids));
     BASE_TRY(gpu_upload(t->dev, t->acts.types, b->types));
-    BASE_TRY(gpu_upload(t->dev, t->acts.attention_mask, b->attention_mask));
+    BASE_TRY(gpu_upload(t->dev, t->acts.segments, b->attention_mask));
     BASE_TRY(gpu_upload(t->dev, t->acts.positions, positions));
     BASE_TRY(gpu_upload(t->dev, t->acts.index, index));
     BASE_TRY(gpu_upload(t->dev, t->acts.labels, labels));

@@ -33,7 +33,7 @@ static op_attention views(const attention *a)
         .q = a->q->view,
         .k = a->k->view,
         .v = a->v->view,
-        .mask = a->mask->view,
+        .segments = a->mask->view,
         .probs = a->probs->view,
         .context = a->context->view,
         .dcontext = view_of(a->dcontext),

@@ -135,7 +135,7 @@ static void record(gpu_stream *s, void *user)
     op_mask m = v->mask;
     m.step = v->step->view;
     m.ids = v->ids->view;
-    m.attention_mask = v->attention_mask->view;
+    m.segments = v->attention_mask->view;
     m.examples = v->examples->view;
     m.masked_ids = v->masked_ids->view;
     m.index = v->index->view;

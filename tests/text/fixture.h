@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SOURCE(list, count) (&(vkb_text_source){.paths = (list), .path_count = (count)})
+
 static char fixture_folder[256];
 static char fixture_log[4096]; // the warnings since it was last emptied
 static vkb_context *ctx;

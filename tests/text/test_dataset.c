@@ -12,7 +12,7 @@ static vkb_dataset *load(const char *file, vkb_dataset_params params, vkb_datase
 {
     vkb_dataset *data = NULL;
     fixture_log[0] = 0;
-    CHECK_INT(vkb_dataset_load(tok, &file, 1, &params, &data, held_out), VKB_OK);
+    CHECK_INT(vkb_dataset_load(tok, SOURCE(&file, 1), &params, &data, held_out), VKB_OK);
     if (!data) {
         printf("%s\n", vkb_error(ctx));
         exit(1);
@@ -27,7 +27,10 @@ static const char *rows_of(const vkb_dataset *data)
     uint32_t ids[64];
     size_t used = 0;
     for (size_t row = 0; row < vkb_dataset_rows(data); row++) {
-        uint32_t count = dataset_row(data, row, ids), length = dataset_row_length(data);
+        uint32_t more[3][64], length = dataset_row_length(data);
+        dataset_row got = {.ids = ids, .types = more[0], .positions = more[1], .segments = more[2]};
+        CHECK_INT(dataset_read(data, row, &got), VKB_OK);
+        uint32_t count = got.used;
         if (row)
             shown[used++] = '|';
         for (uint32_t i = 0; i < length; i++) {
@@ -63,9 +66,9 @@ TEST(joins_lines_into_full_rows)
 
 TEST(makes_a_row_a_line)
 {
-    ROWS("a b c\n\n \t\nd\r\n", "<abc>_|<d>___", 8, .max_seq_length = 6, .line_by_line = true);
-    ROWS("a b c d e\nf\n", "<abc>|<f>__", 8, .max_seq_length = 5, .line_by_line = true);
-    ROWS("a\nb\nc\n", "<a>|<b>", 6, .max_seq_length = 3, .line_by_line = true, .max_samples = 2);
+    ROWS("a b c\n\n \t\nd\r\n", "<abc>_|<d>___", 8, .max_seq_length = 6, .rows = VKB_ROWS_LINES);
+    ROWS("a b c d e\nf\n", "<abc>|<f>__", 8, .max_seq_length = 5, .rows = VKB_ROWS_LINES);
+    ROWS("a\nb\nc\n", "<a>|<b>", 6, .max_seq_length = 3, .rows = VKB_ROWS_LINES, .max_samples = 2);
 }
 
 TEST(reads_several_files)
@@ -73,7 +76,7 @@ TEST(reads_several_files)
     const char *files[] = {fixture_write("1.txt", "a b"), fixture_write("2.txt", "c\n")};
     vkb_dataset *data = NULL;
     CHECK_INT(
-        vkb_dataset_load(tok, files, 2, &(vkb_dataset_params){.max_seq_length = 7}, &data, NULL),
+        vkb_dataset_load(tok, SOURCE(files, 2), &(vkb_dataset_params){.max_seq_length = 7}, &data, NULL),
         VKB_OK);
     if (data)
         CHECK_STR(rows_of(data), "<ab><c>");
@@ -84,7 +87,7 @@ TEST(has_the_documented_defaults)
 {
     vkb_dataset *data = NULL, *held_out = (vkb_dataset *)1;
     const char *file = fixture_write("default.txt", "a\n");
-    CHECK_INT(vkb_dataset_load(tok, &file, 1, NULL, &data, &held_out), VKB_OK);
+    CHECK_INT(vkb_dataset_load(tok, SOURCE(&file, 1), NULL, &data, &held_out), VKB_OK);
     CHECK_INT(dataset_row_length(data), 128);
     CHECK(held_out == NULL);
     vkb_dataset_destroy(&data);
@@ -101,7 +104,7 @@ TEST(reads_standard_input)
     CHECK_STR(rows_of(data), "<ab>");
     vkb_dataset_destroy(&data);
     const char *file = "-";
-    CHECK_INT(vkb_dataset_load(tok, &file, 1, NULL, &data, NULL), VKB_BAD_FILE); // read already
+    CHECK_INT(vkb_dataset_load(tok, SOURCE(&file, 1), NULL, &data, NULL), VKB_BAD_FILE); // read already
     CHECK_HAS(vkb_error(ctx), "standard input");
 }
 
@@ -111,7 +114,7 @@ TEST(holds_lines_out_evenly)
     const char *file = fixture_write("split.txt", "a\n\nb\nc\n\nd\ne\nf\ng\nh\n");
     vkb_dataset *data = load(
         file,
-        (vkb_dataset_params){.max_seq_length = 3, .line_by_line = true, .validation_split = 0.25},
+        (vkb_dataset_params){.max_seq_length = 3, .rows = VKB_ROWS_LINES, .validation_split = 0.25},
         &held_out);
     CHECK_STR(rows_of(data), "<a>|<b>|<c>|<e>|<f>|<g>");
     CHECK_STR(rows_of(held_out), "<d>|<h>");
@@ -128,7 +131,7 @@ TEST(holds_lines_out_evenly)
     data = load(
         file,
         (vkb_dataset_params){
-            .max_seq_length = 3, .line_by_line = true, .validation_split = 0.25, .max_samples = 1},
+            .max_seq_length = 3, .rows = VKB_ROWS_LINES, .validation_split = 0.25, .max_samples = 1},
         &held_out);
     CHECK_STR(rows_of(data), "<a>");
     CHECK_STR(rows_of(held_out), "<d>|<h>");
@@ -167,7 +170,7 @@ TEST(refuses_bad_input)
     for (size_t i = 0; i < 4; i++) {
         const char *two[] = {text, files[i]};
         check_case = files[i];
-        CHECK_INT(vkb_dataset_load(tok, two, 2, NULL, &data, NULL), VKB_BAD_FILE);
+        CHECK_INT(vkb_dataset_load(tok, SOURCE(two, 2), NULL, &data, NULL), VKB_BAD_FILE);
         CHECK_HAS(vkb_error(ctx), files[i]);
     }
     static const struct {
@@ -181,17 +184,23 @@ TEST(refuses_bad_input)
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         check_case = bad[i].sentence;
-        CHECK_INT(vkb_dataset_load(tok, &text, 1, &bad[i].params, &data, &held_out),
+        CHECK_INT(vkb_dataset_load(tok, SOURCE(&text, 1), &bad[i].params, &data, &held_out),
                   VKB_BAD_ARGUMENT);
         CHECK_HAS(vkb_error(ctx), bad[i].sentence);
     }
     check_case = "";
     vkb_dataset_params split = {.validation_split = 0.5};
-    CHECK_INT(vkb_dataset_load(tok, &text, 1, &split, &data, NULL), VKB_BAD_ARGUMENT);
-    CHECK_INT(vkb_dataset_load(tok, NULL, 0, NULL, &data, NULL), VKB_BAD_ARGUMENT);
-    CHECK_INT(vkb_dataset_load(tok, &text, 1, &split, &data, &held_out), VKB_BAD_FILE);
+    CHECK_INT(vkb_dataset_load(tok, SOURCE(&text, 1), &split, &data, NULL), VKB_BAD_ARGUMENT);
+    CHECK_INT(vkb_dataset_load(tok, SOURCE(NULL, 0), NULL, &data, NULL), VKB_BAD_ARGUMENT);
+    CHECK_INT(vkb_dataset_load(tok, SOURCE(&text, 1), &split, &data, &held_out), VKB_BAD_FILE);
     CHECK_HAS(vkb_error(ctx), "no held-out row");
     CHECK(data == NULL && held_out == NULL);
+}
+
+static void shuffle(uint32_t rows, uint64_t seed, uint64_t epoch, uint32_t *order)
+{
+    for (uint32_t i = 0; i < rows; i++)
+        order[i] = (uint32_t)dataset_shuffled(rows, seed, epoch, i);
 }
 
 TEST(shuffles_by_seed_and_epoch)
@@ -199,25 +208,25 @@ TEST(shuffles_by_seed_and_epoch)
     enum { ROWS = 1000 };
     static uint32_t a[ROWS], b[ROWS];
     static bool seen[ROWS];
-    dataset_shuffle(ROWS, 7, 0, a);
-    dataset_shuffle(ROWS, 7, 0, b);
+    shuffle(ROWS, 7, 0, a);
+    shuffle(ROWS, 7, 0, b);
     CHECK(memcmp(a, b, sizeof(a)) == 0);
     for (int i = 0; i < ROWS; i++) {
         CHECK(a[i] < ROWS && !seen[a[i]]);
         seen[a[i]] = true;
     }
-    dataset_shuffle(ROWS, 7, 1, b);
+    shuffle(ROWS, 7, 1, b);
     CHECK(memcmp(a, b, sizeof(a)) != 0);
-    dataset_shuffle(ROWS, 8, 0, b);
+    shuffle(ROWS, 8, 0, b);
     CHECK(memcmp(a, b, sizeof(a)) != 0);
-    dataset_shuffle(1, 7, 0, a);
+    shuffle(1, 7, 0, a);
     CHECK_INT(a[0], 0);
-    dataset_shuffle(0, 7, 0, a);
+    shuffle(0, 7, 0, a);
 
     // Each of 3 rows at each place: 3000 draws, expected 1000, within 4 sigma (26).
     int counts[3][3] = {0};
     for (uint32_t epoch = 0; epoch < 3000; epoch++) {
-        dataset_shuffle(3, 1, epoch, a);
+        shuffle(3, 1, epoch, a);
         for (int i = 0; i < 3; i++)
             counts[i][a[i]]++;
     }

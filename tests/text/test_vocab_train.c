@@ -5,7 +5,7 @@ static vkb_tokenizer *train(const char *file, vkb_vocab_params params)
 {
     vkb_tokenizer *tok = NULL;
     fixture_log[0] = 0;
-    CHECK_INT(vkb_tokenizer_train(ctx, &file, 1, &params, &tok), VKB_OK);
+    CHECK_INT(vkb_tokenizer_train(ctx, SOURCE(&file, 1), &params, &tok), VKB_OK);
     if (!tok) {
         printf("%s\n", vkb_error(ctx));
         exit(1);
@@ -181,12 +181,12 @@ TEST(refuses_bad_input)
     const char *const files[] = {missing, empty, blank, fixture_folder};
     for (size_t i = 0; i < 4; i++) {
         check_case = files[i];
-        CHECK_INT(vkb_tokenizer_train(ctx, &files[i], 1, NULL, &tok), VKB_BAD_FILE);
+        CHECK_INT(vkb_tokenizer_train(ctx, SOURCE(&files[i], 1), NULL, &tok), VKB_BAD_FILE);
         CHECK_HAS(vkb_error(ctx), files[i]);
     }
-    CHECK_INT(vkb_tokenizer_train(ctx, NULL, 0, NULL, &tok), VKB_BAD_ARGUMENT);
+    CHECK_INT(vkb_tokenizer_train(ctx, SOURCE(NULL, 0), NULL, &tok), VKB_BAD_ARGUMENT);
     const char *text = fixture_write("text.txt", "a b\n");
-    CHECK_INT(vkb_tokenizer_train(ctx, &text, 1, &(vkb_vocab_params){.vocab_size = 5}, &tok),
+    CHECK_INT(vkb_tokenizer_train(ctx, SOURCE(&text, 1), &(vkb_vocab_params){.vocab_size = 5}, &tok),
               VKB_BAD_ARGUMENT);
     CHECK_HAS(vkb_error(ctx), "vocab_size is 5");
     CHECK(tok == NULL);

@@ -52,9 +52,13 @@ static inline lesson lesson_open(uint32_t length, bool line_by_line, int lines)
     temp_write_text(l.folder, "text.txt", text);
     const char *file = temp_path(l.folder, "text.txt");
     const vkb_vocab_params vocab = {.vocab_size = 400};
-    const vkb_dataset_params rows = {.max_seq_length = length, .line_by_line = line_by_line};
-    CHECK_OK(vkb_tokenizer_train(gpu_context(device), &file, 1, &vocab, &l.tok));
-    CHECK_OK(vkb_dataset_load(l.tok, &file, 1, &rows, &l.data, NULL));
+    const vkb_text_source source = {.paths = &file, .path_count = 1};
+    const vkb_dataset_params rows = {
+        .max_seq_length = length,
+        .rows = line_by_line ? VKB_ROWS_LINES : VKB_ROWS_GROUPED,
+    };
+    CHECK_OK(vkb_tokenizer_train(gpu_context(device), &source, &vocab, &l.tok));
+    CHECK_OK(vkb_dataset_load(l.tok, &source, &rows, &l.data, NULL));
     CHECK_OK(vkb_config_preset(gpu_context(device), "tiny", &l.config));
     l.config.vocab_size = vkb_tokenizer_size(l.tok);
     l.config.hidden_size = 32;
@@ -112,7 +116,10 @@ static inline float *lesson_weights(const lesson *l)
 static inline double lesson_loss(const lesson *l, double probability)
 {
     vkb_eval_result result;
-    const vkb_eval_params params = {.mlm_probability = probability, .always_mask = true, .seed = 3};
+    const vkb_eval_params params = {
+        .mask = {.mlm_probability = probability, .mask_replace_prob = 1, .random_replace_prob = -1},
+        .seed = 3,
+    };
     CHECK_OK(vkb_evaluate(l->model, l->tok, l->data, &params, &result));
     return result.loss;
 }

@@ -19,8 +19,7 @@ static void teach(void)
                                      .learning_rate = 5e-3,
                                      .max_steps = 200,
                                      .warmup_steps = 40,
-                                     .mlm_probability = 0.3,
-                                     .always_mask = true,
+                                     .mask = {.mlm_probability = 0.3, .mask_replace_prob = 1, .random_replace_prob = -1},
                                      .adam_beta2 = 0.98};
     vkb_trainer *trainer = lesson_trainer(&taught, &params);
     lesson_steps(trainer, params.max_steps);

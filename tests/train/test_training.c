@@ -7,7 +7,7 @@ static const vkb_train_params quick = {
     .learning_rate = 1e-3,
     .max_steps = 8,
     .warmup_steps = 2,
-    .mlm_probability = 0.3,
+    .mask.mlm_probability = 0.3,
     .weight_decay = 0.01,
     .seed = 42,
 };
@@ -33,7 +33,8 @@ TEST(one_batch_is_learnt_by_heart)
     params.max_steps = 400;
     params.learning_rate = 5e-3;
     params.warmup_steps = 40;
-    params.always_mask = true;
+    params.mask.mask_replace_prob = 1;
+    params.mask.random_replace_prob = -1;
     params.adam_beta2 = 0.98;
     vkb_trainer *trainer = lesson_trainer(&l, &params);
     const double before = lesson_loss(&l, 0.15);
@@ -243,7 +244,7 @@ TEST(wrong_parameters_are_refused)
     lesson_model(&l);
     vkb_trainer *trainer = NULL;
     vkb_train_params params = quick;
-    params.mlm_probability = 1.5;
+    params.mask.mlm_probability = 1.5;
     CHECK_INT(vkb_trainer_create(l.model, l.tok, l.data, &params, &trainer), VKB_BAD_ARGUMENT);
     CHECK_HAS(vkb_error(gpu_context(device)), "mlm_probability");
     params = quick;
