@@ -177,10 +177,19 @@ int main(int argc, char **argv)
         numbers[i - 2] = (uint32_t)strtoul(argv[i], NULL, 10);
     const uint32_t layers = numbers[0], hidden = numbers[1], rows = numbers[2];
     const uint32_t length = numbers[3], steps = numbers[5];
-    vkb_config config = {numbers[4], hidden, layers, hidden / 64 ? hidden / 64 : 1,
-                         4 * hidden, 512,    2,      0,
-                         VKB_GELU,   0.1f,   0.1f,   0.02f,
-                         1e-12f};
+    vkb_config config = {
+        .vocab_size = numbers[4],
+        .hidden_size = hidden,
+        .num_hidden_layers = layers,
+        .num_attention_heads = hidden / 64 ? hidden / 64 : 1,
+        .intermediate_size = 4 * hidden,
+        .max_position_embeddings = 512,
+        .type_vocab_size = 2,
+        .hidden_dropout_prob = 0.1f,
+        .attention_probs_dropout_prob = 0.1f,
+        .initializer_range = 0.02f,
+        .layer_norm_eps = 1e-12f,
+    };
     const bert_shape shape = {rows, length, op_mask_capacity(rows * length, 0.15), true};
 
     bench b = {0};
