@@ -168,14 +168,39 @@ typedef struct vkb_special_ids {
 typedef struct vkb_token {
     uint32_t id;
     uint32_t type;       // 0 first text, 1 second
-    uint32_t begin, end; // bytes of the text it came from; 0,0 for special tokens added
-    bool special;        // added by the post-processor
+    uint32_t begin, end; // bytes of the text it came from; 0,0 for special tokens added and padding
+    uint32_t word;       // which word of its text, from 0; UINT32_MAX for those
+    bool special;        // added by the post-processor, or padding
+    bool padding;        // attention_mask is 0
 } vkb_token;
 
+// Zero-initialised by the caller, grown as needed, used again from text to text; freed by
+// vkb_tokens_free.
 typedef struct vkb_tokens {
     vkb_token *at;
-    size_t count, capacity; // grown as needed; freed by vkb_tokens_free
+    size_t count, capacity;
+    // What did not fit max_length, as rows of their own, special tokens and padding included.
+    struct vkb_tokens *overflow;
+    size_t overflow_count, overflow_capacity;
 } vkb_tokens;
+
+typedef enum vkb_truncation {
+    VKB_TRUNCATE_LONGEST_FIRST, // of a pair the longer text, both once they are equal
+    VKB_TRUNCATE_ONLY_FIRST,
+    VKB_TRUNCATE_ONLY_SECOND,
+} vkb_truncation;
+
+// What transformers' tokenizers take, with their meaning. Zeros: special tokens, no limit, no padding.
+typedef struct vkb_encode_params {
+    bool no_special_tokens;
+    uint32_t max_length; // tokens at most, special ones included; 0: no limit
+    vkb_truncation truncation;
+    bool truncate_left; // keep the text's end
+    uint32_t stride;    // tokens that a row of the overflow repeats of the one before it
+    uint32_t pad_to;    // pad rows to so many tokens; 0: no padding
+    uint32_t pad_to_multiple_of;
+    bool pad_left;
+} vkb_encode_params;
 
 typedef struct vkb_vocab_params { // 0: the default in brackets
     uint32_t vocab_size;          // [30000]
@@ -199,13 +224,20 @@ VKB_API vkb_special_ids vkb_tokenizer_special(const vkb_tokenizer *tok);
 VKB_API const char *vkb_tokenizer_piece(const vkb_tokenizer *tok, uint32_t id); // NULL: no such id
 VKB_API bool vkb_tokenizer_find(const vkb_tokenizer *tok, const char *piece, uint32_t *id);
 
-// [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]; without the special tokens when add_special is
-// false. pair may be NULL. Replaces what out held. Never fails but for memory: invalid UTF-8 is
-// read as U+FFFD.
+// [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]. pair and params may be NULL. Replaces what out
+// held. Invalid UTF-8 is read as U+FFFD. VKB_BAD_ARGUMENT: a text of more than 256 MiB; a stride or
+// a strategy that leaves nothing to cut. Several threads may encode with one tokenizer.
 VKB_API vkb_status vkb_encode(const vkb_tokenizer *tok, const char *text, size_t bytes,
-                              const char *pair, size_t pair_bytes, bool add_special,
+                              const char *pair, size_t pair_bytes, const vkb_encode_params *params,
                               vkb_tokens *out);
 VKB_API void vkb_tokens_free(vkb_tokens *tokens);
+
+// Many texts, on several threads: the ids of text i, special tokens included unless
+// no_special_tokens, are (*ids)[(*starts)[i]] .. (*ids)[(*starts)[i + 1] - 1]. Both arrays are freed
+// with free(). threads 0: one a core.
+VKB_API vkb_status vkb_encode_batch(const vkb_tokenizer *tok, const char *const *texts,
+                                    const size_t *bytes, size_t count, bool no_special_tokens,
+                                    uint32_t threads, uint32_t **ids, size_t **starts);
 
 // The text of ids, as transformers' decode: "##" joined, punctuation cleaned up. *text is freed
 // with free().

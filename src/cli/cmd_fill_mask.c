@@ -54,7 +54,8 @@ static vkb_status target_id(fill_job *job, const char *word, uint32_t *id, bool 
     *found = vkb_tokenizer_find(job->tok, word, id);
     if (*found)
         return VKB_OK;
-    vkb_status status = vkb_encode(job->tok, word, strlen(word), NULL, 0, false, &tokens);
+    vkb_status status = vkb_encode(job->tok, word, strlen(word), NULL, 0,
+                                   &(vkb_encode_params){.no_special_tokens = true}, &tokens);
     if (status == VKB_OK && tokens.count) {
         *id = tokens.at[0].id;
         *found = true;

@@ -99,7 +99,8 @@ static vkb_status encode_line(void *user, const char *line, size_t bytes, size_t
     size_t first = tab ? (size_t)(tab - line) : bytes;
     vkb_status status =
         vkb_encode(job->tok, line, first, tab ? tab + 1 : NULL, tab ? bytes - first - 1 : 0,
-                   !job->options->no_special, &job->tokens);
+                   &(vkb_encode_params){.no_special_tokens = job->options->no_special},
+                   &job->tokens);
     if (status != VKB_OK)
         return status;
     if (job->tree)

@@ -13,6 +13,7 @@ typedef struct hf_added_token {
     bool single_word;    // matches only between word boundaries
     bool lstrip, rstrip; // swallows the white space on its left, right
     bool normalized;     // matched in the normalised text, its content normalised likewise
+    bool only_added;     // not of the model's vocabulary
 } hf_added_token;
 
 // Every string is owned by the struct and freed by hf_tokenizer_free.

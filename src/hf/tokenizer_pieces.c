@@ -142,6 +142,7 @@ vkb_status hf_reader_added_token(hf_reader *r, const char *path, const cJSON *en
     if (!array_reserve(&r->added, r->added.count + 1))
         return vkb_fail_memory(r->ctx, sizeof(added), "an added token");
     added.id = (uint32_t)id;
+    added.only_added = !hf_index_find(&r->vocab, content, &(uint32_t){0});
     BASE_TRY(hf_reader_copy(r, content, &added.content));
     r->added.at[r->added.count++] = added;
 cleanup:

@@ -38,7 +38,7 @@ struct vkb_dataset {
 typedef struct loader {
     const vkb_tokenizer *tok;
     vkb_dataset_params params;
-    text_normal scratch;
+    words_scratch scratch;
     vkb_tokens tokens;
     size_t lines;   // that hold text
     bool held_out;  // where the last line went: blank lines stay with the line before them
@@ -241,7 +241,7 @@ vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const vkb_text_source *sou
 cleanup:
     vkb_dataset_destroy(&train);
     vkb_dataset_destroy(&held);
-    text_normal_free(&l.scratch);
+    words_scratch_free(&l.scratch);
     vkb_tokens_free(&l.tokens);
     return status;
 }

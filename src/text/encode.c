@@ -1,30 +1,21 @@
-// Text -> ids. The order is the fast tokenizer's: added tokens of the raw text, then stretch by
-// stretch the normaliser, added tokens of the normalised text, words, WordPiece.
-#include "text/tokenizer.h"
+// One text -> its tokens. The order is the fast tokenizer's: added tokens of the raw text, then
+// stretch by stretch the words, normalised, and their pieces.
+#include "text/encode.h"
 
 #include "base/array.h"
-#include "text/encode.h"
-#include "text/wordpiece.h"
+#include "text/tokenizer.h"
 
 #include <stdlib.h>
 
-static bool push(vkb_tokens *out, vkb_token token)
-{
-    if (!array_reserve(out, out->count + 1))
-        return false;
-    out->at[out->count++] = token;
-    return true;
-}
+// ---- What every encoding does ----
 
-static bool append_words(const vkb_tokenizer *tok, const text_normal *normal, size_t at,
-                         size_t limit, uint32_t type, vkb_tokens *out)
-{
-    for (size_t begin, end; text_next_word(normal, limit, &at, &begin, &end);)
-        if (!text_wordpiece(&tok->vocabulary, tok->special.unk, tok->files.max_input_chars_per_word,
-                            normal, begin, end, type, out))
-            return false;
-    return true;
-}
+// Who gets the words and the added tokens of a text.
+typedef struct receiver {
+    const vkb_tokenizer *tok;
+    words_fn word;
+    bool (*added)(void *user, uint32_t id, size_t begin, size_t end);
+    void *user;
+} receiver;
 
 // The character that starts at or after a byte of normal->utf8.
 static size_t char_at(const text_normal *normal, size_t byte)
@@ -40,82 +31,62 @@ static size_t char_at(const text_normal *normal, size_t byte)
     return low;
 }
 
-// text[begin .. end), which holds no added token of the raw text.
-static bool append_stretch(const vkb_tokenizer *tok, text_normal *normal, const char *text,
-                           size_t begin, size_t end, uint32_t type, vkb_tokens *out)
+// With added tokens that are matched in the normalised text: the stretch is normalised as a whole.
+static bool receive_normalised(const receiver *r, words_scratch *scratch, const char *text,
+                               size_t begin, size_t end)
 {
-    if (begin == end)
-        return true;
-    if (!text_normalise(&tok->normaliser, text, begin, end, normal))
+    const vkb_tokenizer *tok = r->tok;
+    text_normal *normal = &scratch->normal;
+    if (!text_normalise(&tok->splitter.rules, text, begin, end, normal))
         return false;
     size_t at = 0, byte = 0, bytes = normal->at[normal->count].byte;
     text_match match;
-    while (tok->normal.count && added_next(&tok->normal, normal->utf8, byte, bytes, &match)) {
+    while (added_next(&tok->normal, normal->utf8, byte, bytes, &match)) {
         size_t first = char_at(normal, match.begin), behind = char_at(normal, match.end);
-        if (!append_words(tok, normal, at, first, type, out))
-            return false;
-        vkb_token token = {match.id, type, normal->at[first].begin, normal->at[behind - 1].end,
-                           false};
-        if (!push(out, token))
+        if (!words_of_normal(normal, at, first, r->word, r->user) ||
+            !r->added(r->user, match.id, normal->at[first].begin, normal->at[behind - 1].end))
             return false;
         at = behind;
         byte = match.end;
     }
-    return append_words(tok, normal, at, normal->count, type, out);
+    return words_of_normal(normal, at, normal->count, r->word, r->user);
 }
 
-bool tokenizer_append(const vkb_tokenizer *tok, text_normal *scratch, const char *text,
-                      size_t bytes, uint32_t type, vkb_tokens *out)
+static bool receive(const receiver *r, words_scratch *scratch, const char *text, size_t bytes)
 {
+    const vkb_tokenizer *tok = r->tok;
     size_t at = 0;
-    for (text_match match; added_next(&tok->raw, text, at, bytes, &match); at = match.end) {
-        if (!append_stretch(tok, scratch, text, at, match.begin, type, out))
+    text_match match;
+    for (bool found = true; found; at = match.end) {
+        found = added_next(&tok->raw, text, at, bytes, &match);
+        const size_t stop = found ? match.begin : bytes;
+        if (stop > at && !(tok->normal.count
+                               ? receive_normalised(r, scratch, text, at, stop)
+                               : words_each(scratch, &tok->splitter, text, at, stop, r->word, r->user)))
             return false;
-        vkb_token token = {match.id, type, (uint32_t)match.begin, (uint32_t)match.end, false};
-        if (!push(out, token))
+        if (found && !r->added(r->user, match.id, match.begin, match.end))
             return false;
     }
-    return append_stretch(tok, scratch, text, at, bytes, type, out);
-}
-
-vkb_status vkb_encode(const vkb_tokenizer *tok, const char *text, size_t bytes, const char *pair,
-                      size_t pair_bytes, bool add_special, vkb_tokens *out)
-{
-    // A character may become four of UTF-8's longest, and their places are 32 bits wide.
-    const size_t most = UINT32_MAX / 16;
-    if (bytes > most || (pair && pair_bytes > most))
-        return vkb_fail(tok->ctx, VKB_BAD_ARGUMENT, "a text of %zu bytes is too long, at most %zu",
-                        bytes > most ? bytes : pair_bytes, most);
-    text_normal scratch = {0};
-    const vkb_token cls = {.id = tok->special.cls, .special = true};
-    const vkb_token sep = {.id = tok->special.sep, .special = true};
-    const vkb_token sep_of_pair = {.id = tok->special.sep, .type = 1, .special = true};
-
-    out->count = 0;
-    bool ok = (!add_special || push(out, cls)) &&
-              tokenizer_append(tok, &scratch, text, bytes, 0, out) &&
-              (!add_special || push(out, sep));
-    if (ok && pair)
-        ok = tokenizer_append(tok, &scratch, pair, pair_bytes, 1, out) &&
-             (!add_special || push(out, sep_of_pair));
-    text_normal_free(&scratch);
-    return ok ? VKB_OK : vkb_fail_memory(tok->ctx, bytes + pair_bytes, "the tokens of a text");
-}
-
-void vkb_tokens_free(vkb_tokens *tokens)
-{
-    if (!tokens)
-        return;
-    free(tokens->at);
-    *tokens = (vkb_tokens){0};
+    return true;
 }
 
 // ---- Ids alone ----
 
+// Words are few and come often: those of up to 16 bytes are looked up by their bytes before they are
+// matched.
+enum { CACHE_SLOTS = 1 << 13, CACHED_BYTES = 16, CACHED_PIECES = 7 };
+
+typedef struct cached_word {
+    uint64_t low, high;  // its bytes, zeros behind them; 0, 0: empty
+    uint32_t count;
+    uint32_t ids[CACHED_PIECES];
+} cached_word;
+
 struct text_encoder {
     const vkb_tokenizer *tok;
-    text_normal normal;
-    vkb_tokens tokens;
+    words_scratch scratch;
+    text_ids *out;
+    cached_word cache[CACHE_SLOTS];
 };
 
 text_encoder *text_encoder_create(const vkb_tokenizer *tok)
@@ -130,19 +101,151 @@ void text_encoder_destroy(text_encoder **encoder)
 {
     if (!encoder || !*encoder)
         return;
-    text_normal_free(&(*encoder)->normal);
-    vkb_tokens_free(&(*encoder)->tokens);
+    words_scratch_free(&(*encoder)->scratch);
     free(*encoder);
     *encoder = NULL;
 }
 
-bool text_encode_ids(text_encoder *encoder, const char *text, size_t bytes, text_ids *out)
+// A word's pieces, or the one [UNK]; ids has room for its bytes.
+static size_t pieces_of(const vkb_tokenizer *tok, const word_view *w, uint32_t *ids)
 {
-    encoder->tokens.count = 0;
-    if (!tokenizer_append(encoder->tok, &encoder->normal, text, bytes, 0, &encoder->tokens) ||
-        !array_reserve(out, out->count + encoder->tokens.count))
+    size_t count = 0;
+    if (w->chars <= tok->files.max_input_chars_per_word)
+        count = matcher_match(&tok->matcher, w->utf8, w->bytes, ids);
+    if (count)
+        return count;
+    ids[0] = tok->special.unk;
+    return 1;
+}
+
+// The word's bytes as two numbers, zeros behind them. TEXT_SLACK lets us read all 16.
+static void word_key(const word_view *w, uint64_t *low, uint64_t *high)
+{
+    memcpy(low, w->utf8, 8);
+    memcpy(high, w->utf8 + 8, 8);
+    // Of the bytes in memory the first ones count, whatever the byte order: shift the others out.
+    const size_t in_low = w->bytes < 8 ? w->bytes : 8, in_high = w->bytes - in_low;
+    uint64_t keep_low = 0, keep_high = 0;
+    memset(&keep_low, 0xFF, in_low);
+    memset(&keep_high, 0xFF, in_high);
+    *low &= keep_low;
+    *high &= keep_high;
+}
+
+static cached_word *cache_slot(text_encoder *e, uint64_t low, uint64_t high)
+{
+    const uint64_t hash = (low ^ high * 0xC2B2AE3D27D4EB4Full) * 0x9E3779B97F4A7C15ull;
+    return &e->cache[hash >> 51]; // 13 bits
+}
+
+static bool ids_word(void *encoder_, const word_view *w)
+{
+    text_encoder *e = encoder_;
+    text_ids *out = e->out;
+    if (!array_reserve(out, out->count + w->bytes + CACHED_PIECES))
         return false;
-    for (size_t i = 0; i < encoder->tokens.count; i++)
-        out->at[out->count++] = encoder->tokens.at[i].id;
+    uint32_t *ids = out->at + out->count;
+    if (w->bytes > CACHED_BYTES) {
+        out->count += pieces_of(e->tok, w, ids);
+        return true;
+    }
+    uint64_t low, high;
+    word_key(w, &low, &high);
+    cached_word *slot = cache_slot(e, low, high);
+    if (slot->low == low && slot->high == high && slot->count) {
+        memcpy(ids, slot->ids, sizeof(slot->ids)); // all of them: a copy of known size
+        out->count += slot->count;
+        return true;
+    }
+    const size_t count = pieces_of(e->tok, w, ids);
+    out->count += count;
+    if (count <= CACHED_PIECES) {
+        *slot = (cached_word){.low = low, .high = high, .count = (uint32_t)count};
+        memcpy(slot->ids, ids, count * sizeof(*ids));
+    }
     return true;
+}
+
+static bool ids_added(void *encoder_, uint32_t id, size_t begin, size_t end)
+{
+    text_encoder *e = encoder_;
+    (void)begin;
+    (void)end;
+    if (!array_reserve(e->out, e->out->count + 1))
+        return false;
+    e->out->at[e->out->count++] = id;
+    return true;
+}
+
+bool text_encode_ids(text_encoder *e, const char *text, size_t bytes, text_ids *out)
+{
+    const receiver r = {e->tok, ids_word, ids_added, e};
+    e->out = out;
+    return receive(&r, &e->scratch, text, bytes);
+}
+
+// ---- Tokens with their places ----
+
+typedef struct token_sink {
+    const vkb_tokenizer *tok;
+    vkb_tokens *out;
+    text_ids ids; // of a word
+    uint32_t type, word;
+} token_sink;
+
+static bool tokens_word(void *sink_, const word_view *w)
+{
+    token_sink *sink = sink_;
+    vkb_tokens *out = sink->out;
+    if (!array_reserve(&sink->ids, w->bytes + 1))
+        return false;
+    const size_t count = pieces_of(sink->tok, w, sink->ids.at);
+    if (!array_reserve(out, out->count + count))
+        return false;
+    const bool unknown = count == 1 && sink->ids.at[0] == sink->tok->special.unk;
+    size_t byte = 0, place = 0; // in the word: its bytes, its characters
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t id = sink->ids.at[i];
+        const size_t last = unknown ? w->bytes : byte + sink->tok->piece_bytes[id];
+        vkb_token token = {.id = id, .type = sink->type, .word = sink->word};
+        if (w->from) {
+            token.begin = w->from[place].begin;
+            while (place < w->chars && w->from[place].byte - w->from->byte < last)
+                place++;
+            token.end = w->from[place - 1].end;
+        } else {
+            token.begin = (uint32_t)(w->begin + byte);
+            token.end = (uint32_t)(w->begin + last);
+        }
+        out->at[out->count++] = token;
+        byte = last;
+    }
+    sink->word++;
+    return true;
+}
+
+static bool tokens_added(void *sink_, uint32_t id, size_t begin, size_t end)
+{
+    token_sink *sink = sink_;
+    vkb_tokens *out = sink->out;
+    if (!array_reserve(out, out->count + 1))
+        return false;
+    out->at[out->count++] = (vkb_token){
+        .id = id,
+        .type = sink->type,
+        .begin = (uint32_t)begin,
+        .end = (uint32_t)end,
+        .word = sink->word++,
+    };
+    return true;
+}
+
+bool tokenizer_append(const vkb_tokenizer *tok, words_scratch *scratch, const char *text,
+                      size_t bytes, uint32_t type, vkb_tokens *out)
+{
+    token_sink sink = {.tok = tok, .out = out, .type = type};
+    const receiver r = {tok, tokens_word, tokens_added, &sink};
+    const bool ok = receive(&r, scratch, text, bytes);
+    free(sink.ids.at);
+    return ok;
 }

@@ -103,7 +103,7 @@ static uint32_t lower(uint32_t code)
 // Fills utf8 and each character's place in it.
 static bool spell(text_normal *normal)
 {
-    size_t room = normal->count * 4 + 1;
+    size_t room = normal->count * 4 + 1 + TEXT_SLACK;
     if (room > normal->utf8_capacity) {
         char *larger = realloc(normal->utf8, room * 2);
         if (!larger)

@@ -23,6 +23,8 @@ typedef struct text_char {
     uint32_t begin, end; // bytes of the original text
 } text_char;
 
+enum { TEXT_SLACK = 16 }; // bytes that may be read behind the end of a normalised text
+
 // A normalised text, as characters and as UTF-8. Zero-initialised; reused from text to text, so
 // that nothing is allocated once it has grown.
 typedef struct text_normal {

@@ -15,11 +15,27 @@ vkb_context *tokenizer_context(const vkb_tokenizer *tok)
 static vkb_status index_pieces(vkb_tokenizer *tok, const char *name)
 {
     const hf_tokenizer *files = &tok->files;
+    const uint32_t count = files->piece_count;
+    bool ok = true;
     tok->vocabulary.pieces = files->pieces;
-    for (uint32_t id = 0; id < files->piece_count; id++)
-        if (files->pieces[id] && !vocabulary_insert(&tok->vocabulary, id))
-            return vkb_fail_memory(tok->ctx, files->piece_count * sizeof(vocabulary_slot), name);
-    return VKB_OK;
+    for (uint32_t id = 0; id < count && ok; id++)
+        ok = !files->pieces[id] || vocabulary_insert(&tok->vocabulary, id);
+
+    // A token that is only added is found as it stands in a text, and is no piece of a word.
+    char **pieces = malloc((count + 1ull) * sizeof(*pieces));
+    tok->piece_bytes = calloc(count + 1ull, sizeof(*tok->piece_bytes));
+    ok = ok && pieces && tok->piece_bytes;
+    for (uint32_t id = 0; id < count && ok; id++) {
+        const char *piece = pieces[id] = files->pieces[id];
+        const bool rest = piece && strncmp(piece, "##", 2) == 0;
+        tok->piece_bytes[id] = piece ? (uint32_t)strlen(piece) - (rest ? 2 : 0) : 0;
+    }
+    for (size_t i = 0; i < files->added_count && ok; i++)
+        if (files->added[i].only_added)
+            pieces[files->added[i].id] = NULL;
+    ok = ok && matcher_create(&tok->matcher, pieces, count, "##");
+    free(pieces);
+    return ok ? VKB_OK : vkb_fail_memory(tok->ctx, count * sizeof(vocabulary_slot), name);
 }
 
 static vkb_status find_special(vkb_tokenizer *tok, const char *name)
@@ -54,7 +70,7 @@ static vkb_status index_added(vkb_tokenizer *tok, const char *name)
         if (!token->normalized) {
             ok = added_insert(&tok->raw, token, token->content, bytes);
         } else {
-            ok = text_normalise(&tok->normaliser, token->content, 0, bytes, &normal) &&
+            ok = text_normalise(&tok->splitter.rules, token->content, 0, bytes, &normal) &&
                  added_insert(&tok->normal, token, normal.utf8, normal.at[normal.count].byte);
         }
     }
@@ -74,13 +90,15 @@ vkb_status tokenizer_create(vkb_context *ctx, hf_tokenizer *files, const char *n
     tok->ctx = ctx;
     tok->files = *files;
     *files = (hf_tokenizer){0};
-    tok->normaliser = (text_normaliser){
+    const text_normaliser rules = {
         .clean_text = tok->files.clean_text,
         .cjk_spaces = tok->files.handle_chinese_chars,
         .strip_accents =
             tok->files.strip_accents < 0 ? tok->files.lowercase : tok->files.strip_accents > 0,
         .lowercase = tok->files.lowercase,
     };
+    if (!splitter_create(&rules, &tok->splitter))
+        BASE_TRY(vkb_fail_memory(ctx, sizeof(tok->splitter), name));
     BASE_TRY(index_pieces(tok, name));
     BASE_TRY(find_special(tok, name));
     BASE_TRY(index_added(tok, name));
@@ -119,6 +137,8 @@ void vkb_tokenizer_destroy(vkb_tokenizer **tok_)
     added_free(&tok->raw);
     added_free(&tok->normal);
     vocabulary_free(&tok->vocabulary);
+    matcher_free(&tok->matcher);
+    free(tok->piece_bytes);
     hf_tokenizer_free(&tok->files);
     free(tok);
 }

@@ -203,8 +203,11 @@ vkb_status vkb_tokenizer_train(vkb_context *ctx, const vkb_text_source *source,
         return status;
 
     const text_normaliser rules = {true, true, !params.cased, !params.cased};
+    text_splitter splitter;
+    if (!splitter_create(&rules, &splitter))
+        BASE_TRY(vkb_fail_memory(ctx, sizeof(splitter), "training a vocabulary"));
     for (size_t i = 0; i < file_count; i++)
-        BASE_TRY(words_count_file(ctx, &rules, files[i], &words));
+        BASE_TRY(words_count_file(ctx, &splitter, files[i], &words));
     words_sort(&words);
     for (size_t i = 0; i < BASE_COUNT(special_tokens); i++)
         if (pieces_add(&pieces, "", special_tokens[i], strlen(special_tokens[i])) != i) {

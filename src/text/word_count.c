@@ -48,11 +48,16 @@ static bool count_word(text_words *words, const char *text, size_t bytes)
     return true;
 }
 
-vkb_status words_count_file(vkb_context *ctx, const text_normaliser *rules, const char *path,
+static bool add_word(void *words, const word_view *word)
+{
+    return word->chars > WORDS_LONGEST || count_word(words, word->utf8, word->bytes);
+}
+
+vkb_status words_count_file(vkb_context *ctx, const text_splitter *splitter, const char *path,
                             text_words *words)
 {
     text_file file;
-    text_normal normal = {0};
+    words_scratch scratch = {0};
     const char *line;
     size_t bytes;
     vkb_status status = text_file_open(ctx, path, &file);
@@ -62,19 +67,11 @@ vkb_status words_count_file(vkb_context *ctx, const text_normaliser *rules, cons
         vkb_log(ctx, VKB_LOG_WARNING, "%s: %zu bytes are not UTF-8 and were left out", file.name,
                 file.invalid);
     bool ok = true;
-    while (ok && text_next_line(&file, &line, &bytes)) {
-        ok = text_normalise(rules, line, 0, bytes, &normal);
-        for (size_t at = 0, begin, end;
-             ok && text_next_word(&normal, normal.count, &at, &begin, &end);) {
-            if (end - begin > WORDS_LONGEST)
-                continue;
-            uint32_t from = normal.at[begin].byte, to = normal.at[end].byte;
-            ok = count_word(words, normal.utf8 + from, to - from);
-        }
-    }
+    while (ok && text_next_line(&file, &line, &bytes))
+        ok = words_each(&scratch, splitter, line, 0, bytes, add_word, words);
     if (!ok)
         status = vkb_fail_memory(ctx, words->count * sizeof(text_word), file.name);
-    text_normal_free(&normal);
+    words_scratch_free(&scratch);
     text_file_close(&file);
     return status;
 }

@@ -2,7 +2,7 @@
 #ifndef VKB_TEXT_WORD_COUNT_H
 #define VKB_TEXT_WORD_COUNT_H
 
-#include "text/normalise.h"
+#include "text/words.h"
 #include "vkbert.h"
 
 typedef struct text_word {
@@ -22,7 +22,7 @@ typedef struct text_words {
 #define WORDS_LONGEST 100 // code points
 
 // Adds the words of a file's lines.
-vkb_status words_count_file(vkb_context *ctx, const text_normaliser *rules, const char *path,
+vkb_status words_count_file(vkb_context *ctx, const text_splitter *splitter, const char *path,
                             text_words *words);
 // By code point, so that what follows does not depend on the order of the text. Nothing can be
 // counted afterwards.

@@ -21,7 +21,7 @@ static vkb_status text_encode(const vkb_model *model, const vkb_tokenizer *tok, 
                               bool truncate, vkb_tokens *tokens)
 {
     const uint32_t most = model->config.max_position_embeddings;
-    vkb_status status = vkb_encode(tok, text, strlen(text), NULL, 0, true, tokens);
+    vkb_status status = vkb_encode(tok, text, strlen(text), NULL, 0, NULL, tokens);
     if (status != VKB_OK || tokens->count <= most)
         return status;
     if (!truncate)

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             abort();
     }
     vkb_tokens tokens = {0};
-    if (vkb_encode(*tok, (const char *)data + 1, bytes - 1, NULL, 0, false, &tokens) != VKB_OK)
+    if (vkb_encode(*tok, (const char *)data + 1, bytes - 1, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens) != VKB_OK)
         abort();
     uint32_t *ids = malloc((tokens.count + 1) * sizeof(*ids));
     for (size_t i = 0; i < tokens.count; i++) {

@@ -69,9 +69,9 @@ TEST(limits_words_to_100_code_points)
     for (size_t i = 0; i < sizeof(text); i++)
         text[i] = "\xC3\xB8"[i % 2];
     vkb_tokens tokens = {0};
-    CHECK_INT(vkb_encode(tok, text, 200, NULL, 0, false, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, text, 200, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
     CHECK_INT(tokens.count, 100);
-    CHECK_INT(vkb_encode(tok, text, 202, NULL, 0, false, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, text, 202, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
     CHECK_INT(tokens.count, 1);
     CHECK_INT(tokens.at[0].id, 1);
     CHECK_INT(tokens.at[0].end, 202);
@@ -86,11 +86,13 @@ TEST(gives_types_and_places)
     CHECK_INT(vkb_encode(tok,
                          " UNwant\xC3\xA9"
                          "d [MASK]",
-                         17, "low", 3, true, &tokens),
+                         17, "low", 3, NULL, &tokens),
               VKB_OK);
-    static const vkb_token expected[] = {
-        {1, 0, 0, 0, true},    {9, 0, 1, 3, false}, {6, 0, 3, 7, false},  {7, 0, 7, 10, false},
-        {4, 0, 11, 17, false}, {2, 0, 0, 0, true},  {13, 1, 0, 3, false}, {2, 1, 0, 0, true},
+    const uint32_t none = UINT32_MAX;
+    const vkb_token expected[] = {
+        {1, 0, 0, 0, none, true}, {9, 0, 1, 3, 0, false},   {6, 0, 3, 7, 0, false},
+        {7, 0, 7, 10, 0, false},  {4, 0, 11, 17, 1, false}, {2, 0, 0, 0, none, true},
+        {13, 1, 0, 3, 0, false},  {2, 1, 0, 0, none, true},
     };
     CHECK_INT(tokens.count, 8);
     for (size_t i = 0; i < 8 && i < tokens.count; i++) {
@@ -98,7 +100,9 @@ TEST(gives_types_and_places)
         CHECK_INT(tokens.at[i].type, expected[i].type);
         CHECK_INT(tokens.at[i].begin, expected[i].begin);
         CHECK_INT(tokens.at[i].end, expected[i].end);
+        CHECK_INT(tokens.at[i].word, expected[i].word);
         CHECK_INT(tokens.at[i].special, expected[i].special);
+        CHECK(!tokens.at[i].padding);
     }
     vkb_tokens_free(&tokens);
     vkb_tokens_free(&tokens);
@@ -177,7 +181,7 @@ TEST(matches_added_tokens)
     CHECK_STR(pieces_of(tok, "onea"), "[UNK]");
 
     vkb_tokens tokens = {0};
-    CHECK_INT(vkb_encode(tok, "a  <l> x <r> \ta", 16, NULL, 0, false, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, "a  <l> x <r> \ta", 16, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
     CHECK_INT(tokens.count, 5);
     if (tokens.count == 5) {
         CHECK_INT(tokens.at[1].begin, 1); // with the blanks it swallowed
@@ -185,7 +189,7 @@ TEST(matches_added_tokens)
         CHECK_INT(tokens.at[3].begin, 9);
         CHECK_INT(tokens.at[3].end, 14);
     }
-    CHECK_INT(vkb_encode(tok, "a \xC3\x89 F\xC3\xB6o!", 10, NULL, 0, false, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, "a \xC3\x89 F\xC3\xB6o!", 10, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
     CHECK_INT(tokens.count, 4);
     if (tokens.count == 4) {
         CHECK_INT(tokens.at[2].id, 7);
@@ -233,7 +237,7 @@ static const char *decoded(const vkb_tokenizer *tok, const char *text, bool skip
     vkb_tokens tokens = {0};
     uint32_t ids[256];
     char *back = NULL;
-    CHECK_INT(vkb_encode(tok, text, strlen(text), NULL, 0, true, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, text, strlen(text), NULL, 0, NULL, &tokens), VKB_OK);
     for (size_t i = 0; i < tokens.count && i < 256; i++)
         ids[i] = tokens.at[i].id;
     CHECK_INT(vkb_decode(tok, ids, tokens.count, skip_special, &back), VKB_OK);

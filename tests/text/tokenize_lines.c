@@ -23,7 +23,7 @@ int main(int argc, char **argv)
     for (ssize_t got; status == VKB_OK && (got = getline(&line, &room, stdin)) >= 0;) {
         size_t bytes = (size_t)got;
         bytes -= bytes && line[bytes - 1] == '\n';
-        status = vkb_encode(tok, line, bytes, NULL, 0, true, &tokens);
+        status = vkb_encode(tok, line, bytes, NULL, 0, NULL, &tokens);
         for (size_t i = 0; status == VKB_OK && i < tokens.count; i++)
             printf("%s%u", i ? " " : "", tokens.at[i].id);
         printf("\n");
