@@ -14,6 +14,8 @@ endfunction()
 
 vkbert_find(cjson cjson/cJSON.h cjson)
 vkbert_find(utf8proc utf8proc.h utf8proc)
+vkbert_find(zlib zlib.h z)
+vkbert_find(zstd zstd.h zstd)
 
 # volk loads the Vulkan loader at run time: vkbert starts, and says what is missing, on machines without one.
 find_path(VOLK_INCLUDE volk.h PATH_SUFFIXES volk)

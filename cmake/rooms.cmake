@@ -21,7 +21,7 @@ endfunction()
 
 vkbert_room(base LIBS m Threads::Threads)
 vkbert_room(hf LIBS cjson)
-vkbert_room(text LIBS utf8proc)
+vkbert_room(text LIBS utf8proc cjson zlib zstd)
 vkbert_room(gpu LIBS ${CMAKE_DL_LIBS} Threads::Threads)
 vkbert_room(ops)
 vkbert_room(bert)

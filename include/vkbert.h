@@ -259,7 +259,7 @@ typedef enum vkb_rows {
 typedef struct vkb_dataset_params { // 0: the default in brackets
     uint32_t max_seq_length;        // [128]
     vkb_rows rows;
-    uint64_t max_samples; // rows kept; 0: all
+    uint64_t max_samples, max_held_out_samples; // rows kept; 0: all
     // Takes this share of the texts out, spread evenly (of documents with VKB_ROWS_PAIRS), for
     // vkb_dataset_load's held_out. 0: none.
     double validation_split;

@@ -15,7 +15,7 @@ cd "$work" || exit 1
 # vkbert's cache is a new one; Mesa keeps what it has compiled, or each test would compile it again.
 export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}}
 export XDG_CACHE_HOME=$work/cache NO_COLOR=1 LC_ALL=C
-unset VKBERT_DEVICE
+unset VKBERT_DEVICE VKBERT_CACHE
 failures=0 checks=0 out= err=
 
 # With VKBERT_VALIDATE=1 under the validation layers: the program then fails after any message.

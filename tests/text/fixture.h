@@ -34,6 +34,7 @@ static inline void fixture_start(void)
         perror(fixture_folder);
         exit(1);
     }
+    setenv("VKBERT_CACHE", fixture_folder, 1);
     ctx = vkb_context_create(fixture_take_log, NULL);
 }
 

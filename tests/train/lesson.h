@@ -56,6 +56,7 @@ static inline lesson lesson_open(uint32_t length, bool line_by_line, int lines)
     const vkb_dataset_params rows = {
         .max_seq_length = length,
         .rows = line_by_line ? VKB_ROWS_LINES : VKB_ROWS_GROUPED,
+        .cache_folder = l.folder,
     };
     CHECK_OK(vkb_tokenizer_train(gpu_context(device), &source, &vocab, &l.tok));
     CHECK_OK(vkb_dataset_load(l.tok, &source, &rows, &l.data, NULL));
