@@ -1,17 +1,19 @@
 // Draws BERT's masks (Devlin et al. 2018, 3.1): selects tokens, replaces them, lists them in order.
 //
-//   0  step            step_in        in: seed, epoch
-//   1  ids             u32[tokens]    in
-//   2  attention_mask  u32[tokens]    in
-//   3  examples        u32[rows]      in
-//   4  masked_ids      u32[tokens]    out
-//   5  index           u32[capacity]  out     constants: 0 local size, at most 256
-//   6  labels          u32[capacity]  out     grid: one workgroup
-//   7  step_out        step_out       added to: predictions, overflow
+//   0  step        step_in        in: seed, epoch
+//   1  ids         u32[tokens]    in
+//   2  segments    u32[tokens]    in: 0 is padding
+//   3  examples    u32[rows]      in
+//   4  continues   u32[vocab/32]  in: bits, only read with whole_word
+//   5  masked_ids  u32[tokens]    out
+//   6  index       u32[capacity]  out     constants: 0 local size, at most 256
+//   7  labels      u32[capacity]  out     grid: one workgroup
+//   8  step_out    step_out       added to: predictions, overflow
 //
 // Philox of (seed; position, example, epoch). Word 0 selects, word 1 chooses [MASK], a random id or
-// the token itself, word 2 is the random id. An invocation has a run of tokens: it counts, learns how
-// many are selected before its run, and draws the same again to write.
+// the token itself, word 2 is the random id. With whole_word the first piece of a word selects all of
+// it, and words 1 and 2 stay each piece's own. An invocation has a run of tokens: it counts, learns
+// how many are listed before its run, and draws the same again to write.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
@@ -21,12 +23,13 @@
 layout(local_size_x_id = 0) in;
 layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
 layout(set = 0, binding = 1) readonly buffer ids_buffer { uint ids[]; };
-layout(set = 0, binding = 2) readonly buffer attention_mask_buffer { uint attention_mask[]; };
+layout(set = 0, binding = 2) readonly buffer segments_buffer { uint segments[]; };
 layout(set = 0, binding = 3) readonly buffer examples_buffer { uint examples[]; };
-layout(set = 0, binding = 4) writeonly buffer masked_ids_buffer { uint masked_ids[]; };
-layout(set = 0, binding = 5) writeonly buffer index_buffer { uint index[]; };
-layout(set = 0, binding = 6) writeonly buffer labels_buffer { uint labels[]; };
-layout(set = 0, binding = 7) buffer result_buffer { step_out result; };
+layout(set = 0, binding = 4) readonly buffer continues_buffer { uint continues[]; };
+layout(set = 0, binding = 5) writeonly buffer masked_ids_buffer { uint masked_ids[]; };
+layout(set = 0, binding = 6) writeonly buffer index_buffer { uint index[]; };
+layout(set = 0, binding = 7) writeonly buffer labels_buffer { uint labels[]; };
+layout(set = 0, binding = 8) buffer result_buffer { step_out result; };
 layout(push_constant) uniform push { mask_params p; };
 
 shared uint counts[256];
@@ -37,11 +40,25 @@ uvec4 draw(uint t)
                   uvec4(t % p.row_length, examples[t / p.row_length], now.epoch, PHILOX_MASK));
 }
 
-bool selected(uint t, uvec4 bits)
+bool maskable(uint t)
 {
     uint id = ids[t];
-    return attention_mask[t] != 0 && id != p.special0 && id != p.special1 && id != p.special2 &&
-           philox_uniform(bits.x) < p.probability;
+    return segments[t] != 0 && id != p.special0 && id != p.special1 && id != p.special2;
+}
+
+// The token whose draw decides: t itself, or the first piece of its word in the row.
+uint deciding(uint t)
+{
+    if (p.whole_word != 0)
+        while (t % p.row_length != 0 && (continues[ids[t] / 32] >> ids[t] % 32 & 1) != 0 &&
+               segments[t - 1] == segments[t] && maskable(t - 1))
+            t--;
+    return t;
+}
+
+bool selected(uint t)
+{
+    return maskable(t) && philox_uniform(draw(deciding(t)).x) < p.probability;
 }
 
 uint replacement(uint id, uvec4 bits)
@@ -75,21 +92,20 @@ void main()
 
     uint count = 0;
     for (uint t = begin; t < end; t++)
-        count += uint(selected(t, draw(t)));
+        count += uint(p.label_all != 0 ? segments[t] != 0 : selected(t));
     uint at = inclusive_scan(count) - count;
     uint total = counts[size - 1], listed = min(total, p.capacity);
 
     for (uint t = begin; t < end; t++) {
-        uvec4 bits = draw(t);
         uint id = ids[t], shown = id;
-        if (selected(t, bits)) {
-            if (at < p.capacity) {
-                index[at] = t;
-                labels[at] = id;
-                shown = replacement(id, bits);
-            }
-            at++;
+        bool chosen = selected(t), label = p.label_all != 0 ? segments[t] != 0 : chosen;
+        if (label && at < p.capacity) {
+            index[at] = t;
+            labels[at] = id;
         }
+        if (chosen && at < p.capacity)
+            shown = replacement(id, draw(t));
+        at += uint(label);
         masked_ids[t] = shown;
     }
     for (uint i = listed + me; i < p.capacity; i += size)

@@ -80,7 +80,7 @@ struct dropout_params {
 
 struct softmax_params {
     uint rows, cols;                                // rows of all heads; cols: keys
-    uint rows_per_mask;                             // rows of one sequence: heads * queries
+    uint rows_per_mask;                             // rows of one sequence: heads * cols queries
     uint site;
     float keep;                                     // 1: no dropout
 };

@@ -193,7 +193,9 @@ static void attention_probs(const ref_attention *a, size_t row, size_t head, siz
         double score = 0;
         for (size_t x = 0; x < d; x++)
             score += q[x] * k[x];
-        probs[key] = a->mask[row * length + key] ? score / sqrt((double)d) : -INFINITY;
+        uint32_t own = a->segments[row * length + query], other = a->segments[row * length + key];
+        bool seen = own ? other == own : other != 0;
+        probs[key] = seen ? score / sqrt((double)d) : -INFINITY;
         best = fmax(best, probs[key]);
     }
     for (size_t key = 0; key < length; key++) {

@@ -46,7 +46,7 @@ void ref_dropout_apply(const ref_dropout *d, const double *x, size_t count, doub
 
 typedef struct ref_attention {
     const double *q, *k, *v; // [rows * length][hidden]
-    const uint32_t *mask;    // [rows * length]
+    const uint32_t *segments; // [rows * length]
     uint32_t rows, length, heads, hidden;
     ref_dropout dropout;
 } ref_attention;

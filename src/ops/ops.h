@@ -147,7 +147,7 @@ typedef struct op_mask {
 // token, word 2 the random id.
 void op_mask_draw(gpu_stream *s, const op_mask *m);
 // mean + 6 sigma of the selected tokens of a batch, rounded up to a multiple of 8, at most `tokens`.
-uint32_t op_mask_capacity(uint32_t tokens, double probability);
+uint32_t op_mask_capacity(uint32_t tokens, double probability, bool whole_word);
 
 // ---- gather.c ----
 

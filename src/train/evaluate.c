@@ -65,7 +65,7 @@ static vkb_status evaluation_prepare(evaluation *e)
     const uint32_t tokens = rows * length;
     const bert_shape shape = {.rows = rows,
                               .length = length,
-                              .predictions = op_mask_capacity(tokens, e->params.mask.mlm_probability)};
+                              .predictions = op_mask_capacity(tokens, e->params.mask.mlm_probability, false)};
     e->ids = malloc(tokens * sizeof(*e->ids));
     e->mask = malloc(tokens * sizeof(*e->mask));
     e->rows = malloc(rows * sizeof(*e->rows));

@@ -54,7 +54,7 @@ bert_shape train_shape(const vkb_train_params *params, uint32_t length)
     return (bert_shape){
         .rows = params->batch_size,
         .length = length,
-        .predictions = op_mask_capacity(tokens, params->mask.mlm_probability),
+        .predictions = op_mask_capacity(tokens, params->mask.mlm_probability, false),
         .training = true,
     };
 }

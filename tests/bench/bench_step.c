@@ -190,7 +190,7 @@ int main(int argc, char **argv)
         .initializer_range = 0.02f,
         .layer_norm_eps = 1e-12f,
     };
-    const bert_shape shape = {rows, length, op_mask_capacity(rows * length, 0.15), true};
+    const bert_shape shape = {rows, length, op_mask_capacity(rows * length, 0.15, false), true};
 
     bench b = {0};
     gpu_stream *stream = NULL, *timed = NULL;

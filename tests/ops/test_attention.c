@@ -9,7 +9,13 @@ static vkb_device *device;
 
 enum { TOKENS = 300 };
 
-typedef enum mask_kind { MASK_NONE, MASK_PADDING, MASK_HOLES, MASK_WHOLE_ROW } mask_kind;
+typedef enum mask_kind {
+    MASK_NONE,
+    MASK_PADDING,
+    MASK_HOLES,
+    MASK_WHOLE_ROW,
+    MASK_SEGMENTS, // texts of random lengths, padding behind the last
+} mask_kind;
 
 typedef struct shape {
     uint32_t rows, length, heads, d;
@@ -68,6 +74,7 @@ static void record_both(gpu_stream *s, void *user)
 
 static void draw_mask(random_source *r, shape n, mask_kind kind, uint32_t *mask)
 {
+    uint32_t segment = 0;
     for (uint32_t row = 0; row < n.rows; row++)
         for (uint32_t i = 0; i < n.length; i++) {
             bool keep = true;
@@ -77,7 +84,11 @@ static void draw_mask(random_source *r, shape n, mask_kind kind, uint32_t *mask)
                 keep = random_below(r, 3) > 0;
             else if (kind == MASK_WHOLE_ROW)
                 keep = row != n.rows - 1;
-            mask[row * n.length + i] = keep;
+            segment = i == 0 ? 1 : segment + (random_below(r, 4) == 0);
+            if (kind == MASK_SEGMENTS)
+                mask[row * n.length + i] = i + 2 < n.length || row == 0 ? segment : 0;
+            else
+                mask[row * n.length + i] = keep;
         }
 }
 
@@ -97,14 +108,14 @@ static ref_attention inputs(trial *t, attention *a, shape n, mask_kind kind, val
     a->k = trial_input(t, "k", count, VALUES_NORMAL);
     a->v = trial_input(t, "v", count, VALUES_NORMAL);
     draw_mask(trial_random(t), n, kind, mask);
-    a->mask = trial_words(t, "mask", n.rows * n.length, mask);
+    a->mask = trial_words(t, "segments", n.rows * n.length, mask);
     if (dropout > 0)
         a->step = trial_words(t, "step", sizeof step / 4, &step);
     return (ref_attention){
         .q = a->q->ref,
         .k = a->k->ref,
         .v = a->v->ref,
-        .mask = mask,
+        .segments = mask,
         .rows = n.rows,
         .length = n.length,
         .heads = n.heads,
@@ -162,7 +173,7 @@ enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 static void all_masks(float dropout)
 {
     for (size_t i = 0; i < SHAPE_COUNT; i++)
-        for (mask_kind kind = MASK_NONE; kind <= MASK_WHOLE_ROW; kind++) {
+        for (mask_kind kind = MASK_NONE; kind <= MASK_SEGMENTS; kind++) {
             forward(SHAPES[i], kind, VALUES_NORMAL, dropout);
             backward(SHAPES[i], kind, VALUES_NORMAL, dropout);
         }

@@ -277,7 +277,7 @@ static void attention_make(attention_problem *p, float dropout)
         .q = p->q,
         .k = p->k,
         .v = p->v,
-        .mask = p->mask,
+        .segments = p->mask,
         .rows = ROWS,
         .length = LENGTH,
         .heads = HEADS,
