@@ -336,8 +336,15 @@ typedef struct vkb_init_params {
 // The same seed gives the same weights on every device.
 VKB_API vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
                                     const vkb_init_params *params, vkb_model **out);
-// A Hugging Face folder with config.json and model.safetensors.
-VKB_API vkb_status vkb_model_load(vkb_device *dev, const char *folder, vkb_model **out);
+typedef struct vkb_load_params {
+    bool next_sentence; // give the model a pooler and an NSP head when the folder has none
+    uint64_t seed;      // of their weights
+} vkb_load_params;
+
+// A Hugging Face folder with config.json and model.safetensors. A pooler and NSP head that are there
+// are kept (config.next_sentence), trained or not. params may be NULL.
+VKB_API vkb_status vkb_model_load(vkb_device *dev, const char *folder,
+                                  const vkb_load_params *params, vkb_model **out);
 // Writes config.json and model.safetensors, each whole or not at all.
 VKB_API vkb_status vkb_model_save(const vkb_model *model, const char *folder);
 VKB_API void vkb_model_destroy(vkb_model **model);

@@ -3,7 +3,7 @@
 //
 //   0  step      step_in     in: max_grad_norm       constants: 0 local size, 1 reduce.glsl
 //   1  partial   f32[count]  in, from square_sum     grid: one workgroup
-//   2  step_out  step_out    grad_norm, grad_scale; both 0 without predictions
+//   2  step_out  step_out    grad_norm, grad_scale; both 0 when nothing was counted
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -26,8 +26,8 @@ void main()
     if (gl_LocalInvocationID.x != 0)
         return;
     float norm = 0, scale = 0;
-    if (result.predictions > 0) {
-        float count = float(result.predictions);
+    float count = float(p.of_pairs != 0 ? result.pairs : result.predictions);
+    if (count > 0) {
         norm = sqrt(sum) / count;
         float clip = now.max_grad_norm / (norm + 1e-6);
         scale = (now.max_grad_norm > 0 && clip < 1 ? clip : 1) / count;

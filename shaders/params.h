@@ -112,12 +112,18 @@ struct mask_params {
 struct cross_entropy_params {
     uint capacity, cols, ld;
     uint gradient;                                  // 1: logits become softmax - onehot
+    uint of_pairs;                                  // which sums of step_out are added to
+};
+
+struct pair_params {
+    uint predictions, rows;                         // at most
 };
 
 struct sum_params {
     uint count;                                     // elements
     uint chunk;                                     // elements a workgroup sums
     uint first;                                     // where its partial sums start
+    uint of_pairs;                                  // the mean is over step_out.pairs, not predictions
 };
 
 struct adamw_params {

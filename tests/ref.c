@@ -144,6 +144,18 @@ void ref_gelu_fwd(const double *x, size_t count, vkb_activation form, double *y)
                    : 0.5 * x[i] * (1 + tanh(sqrt(2 / PI) * (x[i] + 0.044715 * pow(x[i], 3))));
 }
 
+void ref_tanh_fwd(const double *x, size_t count, double *y)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] = tanh(x[i]);
+}
+
+void ref_tanh_bwd(const double *y, const double *dy, size_t count, double *dx)
+{
+    for (size_t i = 0; i < count; i++)
+        dx[i] = dy[i] * (1 - y[i] * y[i]);
+}
+
 // Phi(x) + x phi(x); with t the tanh of u(x): (1 + t) / 2 + x (1 - t^2) u'(x) / 2
 void ref_gelu_bwd(const double *x, const double *dy, size_t count, vkb_activation form, double *dx)
 {
@@ -286,12 +298,13 @@ void ref_gather(const uint32_t *index, const double *x, uint32_t count, uint32_t
 }
 
 void ref_scatter(const uint32_t *index, const double *dy, uint32_t count, uint32_t rows,
-                 uint32_t cols, double *dx)
+                 uint32_t cols, bool accumulate, double *dx)
 {
-    memset(dx, 0, (size_t)rows * cols * sizeof *dx);
+    if (!accumulate)
+        memset(dx, 0, (size_t)rows * cols * sizeof *dx);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < cols && index[i] != OP_NONE; j++)
-            dx[(size_t)index[i] * cols + j] = dy[i * cols + j];
+            dx[(size_t)index[i] * cols + j] += dy[i * cols + j];
 }
 
 // ---- cross entropy: log(sum exp(logits)) - logits[label]; gradient softmax - onehot ----

@@ -32,6 +32,8 @@ void ref_layernorm_bwd(const double *x, const double *gain, const double *stat, 
                        double *bias_grad);
 
 void ref_gelu_fwd(const double *x, size_t count, vkb_activation form, double *y);
+void ref_tanh_fwd(const double *x, size_t count, double *y);
+void ref_tanh_bwd(const double *y, const double *dy, size_t count, double *dx);
 void ref_gelu_bwd(const double *x, const double *dy, size_t count, vkb_activation form, double *dx);
 
 typedef struct ref_dropout {
@@ -58,7 +60,8 @@ void ref_attention_bwd(const ref_attention *a, const double *dcontext, double *d
 
 void ref_gather(const uint32_t *index, const double *x, uint32_t count, uint32_t cols, double *y);
 void ref_scatter(const uint32_t *index, const double *dy, uint32_t count, uint32_t rows,
-                 uint32_t cols, double *dx);
+                 uint32_t cols, bool accumulate,
+                 double *dx);
 
 typedef struct ref_loss {
     double sum;

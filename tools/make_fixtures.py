@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures: what transformers and torch say about two small random BERTs, and about bert-base-uncased.
+"""Writes tests/fixtures: what transformers and torch say about small random BERTs, and about bert-base-uncased.
 
-    tools/make_fixtures.py                  the two small models
+    tools/make_fixtures.py                  the small models
     tools/make_fixtures.py BERT_BASE        also lincoln.json, from a folder with bert-base-uncased
 
 It needs torch 2.6, transformers 4.57 and safetensors: python3 -m venv V && V/bin/pip install torch==2.6.0 transformers==4.57.1
@@ -16,18 +16,26 @@ A fixture folder holds the model as transformers saves it (config.json, model.sa
     after10.NAME                                        the tensors after 10 steps of AdamW on the same batch
     losses, grad_norms                                  F32 [10], of those steps; norms before clipping
 
+The model of "pairs" is a BertForPreTraining. Its expected.safetensors is of both losses together, and has
+
+    next_sentence_label                                 I32 [rows]
+    pair_logits                                         F32 [rows, 2]
+
+and expected_nsp.safetensors the same of the NSP loss alone, without what that loss has no gradient of.
+
 Everything is computed in double from the fp32 weights and rounded once, so that a test's error is the device's own
 and the same script gives the same bytes. What the numbers cannot say: softmax does not see a constant added to a row of
 scores, so the gradient of attention.self.key.bias is zero but for rounding, and AdamW, which divides by the
 gradient's own size, makes noise of it: compare its gradient absolutely, and leave it out of after10.
 """
+import copy
 import json
 import os
 import sys
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertForMaskedLM
+from transformers import BertConfig, BertForMaskedLM, BertForPreTraining
 
 FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "fixtures")
 
@@ -38,6 +46,9 @@ MODELS = {
     "tanh": dict(seed=2, rows=4, length=17, config=dict(
         vocab_size=101, hidden_size=20, num_hidden_layers=3, num_attention_heads=2, intermediate_size=44,
         max_position_embeddings=17, hidden_act="gelu_new", layer_norm_eps=1e-5)),
+    "pairs": dict(seed=3, rows=4, length=13, pairs=True, config=dict(
+        vocab_size=53, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40,
+        max_position_embeddings=16, hidden_act="gelu", layer_norm_eps=1e-12)),
 }
 RANGE = 0.3  # of the weights: so large that every gradient matters
 STEPS, LR, DECAY, CLIP = 10, 1e-3, 0.01, 1.0
@@ -46,7 +57,7 @@ STEPS, LR, DECAY, CLIP = 10, 1e-3, 0.01, 1.0
 def make_model(recipe, generator):
     config = BertConfig(type_vocab_size=2, pad_token_id=0, initializer_range=RANGE, hidden_dropout_prob=0.0,
                         attention_probs_dropout_prob=0.0, attn_implementation="eager", **recipe["config"])
-    model = BertForMaskedLM(config).eval()
+    model = (BertForPreTraining if recipe.get("pairs") else BertForMaskedLM)(config).eval()
     with torch.no_grad():
         for name, weight in sorted(model.named_parameters()):
             centre = 1.0 if name.endswith("LayerNorm.weight") else 0.0
@@ -64,15 +75,26 @@ def make_batch(recipe, generator):
     types = ((position >= real // 2) & (position < real)).long()
     labels = torch.randint(0, vocab, (rows, length), generator=generator)
     counts = (torch.rand((rows, length), generator=generator) < 0.35) & (mask == 1)
-    return {
+    batch = {
         "input_ids": torch.where(mask == 1, ids, 0),
         "token_type_ids": types,
         "attention_mask": mask,
         "labels": torch.where(counts, labels, -100),
     }
+    if recipe.get("pairs"):
+        batch["next_sentence_label"] = torch.randint(0, 2, (rows,), generator=generator)
+    return batch
 
 
-def train(model, batch):
+def loss_of(model, batch, nsp_alone):
+    """The model's loss, or that of next-sentence prediction alone as BertForNextSentencePrediction has it."""
+    output = model(**batch)
+    if not nsp_alone:
+        return output.loss, output
+    return torch.nn.functional.cross_entropy(output.seq_relationship_logits, batch["next_sentence_label"]), output
+
+
+def train(model, batch, nsp_alone):
     """10 steps of AdamW; losses and norms before clipping."""
     decayed, plain = [], []
     for name, weight in model.named_parameters():
@@ -82,12 +104,41 @@ def train(model, batch):
     losses, norms = [], []
     for _ in range(STEPS):
         optimiser.zero_grad()
-        loss = model(**batch).loss
+        loss, _ = loss_of(model, batch, nsp_alone)
         loss.backward()
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP).item())
         losses.append(loss.item())
         optimiser.step()
     return losses, norms
+
+
+def make_expected(folder, file, model, batch, nsp_alone=False):
+    saved = load_file(os.path.join(folder, "model.safetensors"))  # without the tied decoder
+    model = model.double()
+    loss, output = loss_of(model, batch, nsp_alone)
+    loss.backward()
+    parameters = dict(model.named_parameters())
+    trained = [key for key in saved if parameters[key].grad is not None]
+    expected = {key: value.to(torch.int32) for key, value in batch.items()}
+    logits = output.prediction_logits if "next_sentence_label" in batch else output.logits
+    if not nsp_alone:
+        expected["logits"] = logits.detach()
+        expected["labelled_logits"] = logits.detach()[batch["labels"] != -100]
+    if "next_sentence_label" in batch:
+        expected["pair_logits"] = output.seq_relationship_logits.detach()
+    expected["loss"] = loss.detach()[None]
+    for key in trained:
+        expected["grad." + key] = parameters[key].grad.clone()
+    losses, norms = train(model, batch, nsp_alone)
+    expected["losses"], expected["grad_norms"] = torch.tensor(losses), torch.tensor(norms)
+    for key in trained:
+        expected["after10." + key] = parameters[key].detach()
+    expected = {key: value if value.dtype == torch.int32 else value.float().contiguous()
+                for key, value in expected.items()}
+    save_file(expected, os.path.join(folder, file))
+    print(f"{os.path.basename(folder)}/{file}: {sum(w.numel() for w in saved.values())} parameters, "
+          f"{int((batch['labels'] != -100).sum())} labels, loss {losses[0]:.6f} to {losses[-1]:.6f}, "
+          f"norm {norms[0]:.3f} to {norms[-1]:.3f}")
 
 
 def make_small(name, recipe):
@@ -97,30 +148,11 @@ def make_small(name, recipe):
     model = make_model(recipe, generator)
     batch = make_batch(recipe, generator)
     model.save_pretrained(folder)
-    saved = load_file(os.path.join(folder, "model.safetensors"))  # without the tied decoder
-
-    model = model.double()
-    output = model(**batch)
-    output.loss.backward()
-    parameters = dict(model.named_parameters())
-    expected = {key: value.to(torch.int32) for key, value in batch.items()}
-    expected["logits"] = output.logits.detach()
-    expected["labelled_logits"] = output.logits.detach()[batch["labels"] != -100]
-    expected["loss"] = output.loss.detach()[None]
-    for key in saved:
-        expected["grad." + key] = parameters[key].grad.clone()
-    losses, norms = train(model, batch)
-    expected["losses"], expected["grad_norms"] = torch.tensor(losses), torch.tensor(norms)
-    for key in saved:
-        expected["after10." + key] = parameters[key].detach()
-    expected = {key: value if value.dtype == torch.int32 else value.float().contiguous()
-                for key, value in expected.items()}
-    save_file(expected, os.path.join(folder, "expected.safetensors"))
+    make_expected(folder, "expected.safetensors", copy.deepcopy(model), batch)
+    if recipe.get("pairs"):
+        make_expected(folder, "expected_nsp.safetensors", model, batch, nsp_alone=True)
     for file in os.listdir(folder):  # safetensors makes files private
         os.chmod(os.path.join(folder, file), 0o644)
-    print(f"{name}: {sum(w.numel() for w in saved.values())} parameters, "
-          f"{int((batch['labels'] != -100).sum())} labels, loss {losses[0]:.6f} to {losses[-1]:.6f}, "
-          f"norm {norms[0]:.3f} to {norms[-1]:.3f}")
 
 
 # The sentence of the tutorial, encoded; decode it to read it.

@@ -26,7 +26,7 @@ static void entries_list(const vkb_config *c, bert_shape shape, act_entry entrie
 {
     const uint64_t B = shape.rows, S = shape.length, N = B * S, R = shape.predictions;
     const uint64_t A = c->num_attention_heads, H = c->hidden_size, I = c->intermediate_size;
-    const uint64_t V = c->vocab_size;
+    const uint64_t V = c->vocab_size, Q = c->next_sentence ? B : 0;
     const act_entry list[ENTRY_COUNT] = {
 #define INPUT(field, count) {ACT_INPUT, #field, count, offsetof(bert_acts, field)},
 #define KEPT(field, count) {ACT_KEPT, #field, count, offsetof(bert_acts, field)},
@@ -42,6 +42,8 @@ static void entries_list(const vkb_config *c, bert_shape shape, act_entry entrie
 // How many tensors of this entry a pass has: layers share one in inference.
 static uint32_t entry_copies(const act_entry *e, const vkb_config *config, bert_shape shape)
 {
+    if (e->count == 0)
+        return 0;
     if (e->kind == ACT_BACK)
         return shape.training ? 1 : 0;
     return e->kind == ACT_LAYER && shape.training ? config->num_hidden_layers : 1;

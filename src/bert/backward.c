@@ -44,7 +44,24 @@ static void head_backward(gpu_stream *s, const bert_run *run)
     // transform_norm is not read again: it takes the gradient of picked.
     linear_bwd(s, a->picked, w->transform, a->dhead, R, H, H, acc, g->transform, g->transform_bias,
                a->transform_norm, false);
-    op_scatter(s, a->index, a->transform_norm, R, N, H, a->dx);
+    op_scatter(s, a->index, a->transform_norm, R, N, H, false, a->dx);
+}
+
+// From the pair logits' gradient; adds to acts->dx when the MLM head has written it.
+static void pair_backward(gpu_stream *s, const bert_run *run)
+{
+    const bert_params *w = run->weights, *g = run->grads;
+    const bert_acts *a = run->acts;
+    const uint32_t B = a->shape.rows, N = B * a->shape.length, H = run->config->hidden_size;
+    const bool acc = run->accumulate;
+
+    linear_bwd(s, a->pooled, w->relation, a->pair_logits, B, H, 2, acc, g->relation,
+               g->relation_bias, a->dpooled, false);
+    op_tanh_bwd(s, a->pooled, a->dpooled, B * H, a->dpooled);
+    // pooler_sum is not read again: it takes the gradient of pooler_in.
+    linear_bwd(s, a->pooler_in, w->pooler, a->dpooled, B, H, H, acc, g->pooler, g->pooler_bias,
+               a->pooler_sum, false);
+    op_scatter(s, a->first, a->pooler_sum, B, N, H, run->objective == VKB_OBJECTIVE_MLM_NSP, a->dx);
 }
 
 // acts->dx: gradient of the layer's output on entry, of its input on return.
@@ -95,8 +112,10 @@ static void embeddings_backward(gpu_stream *s, const bert_run *run)
     const gpu_view dnorm = dropout_bwd(s, dropout, a->dx, N * H, a->linear);
     op_layernorm_bwd(s, a->embed_sum, w->embed_gain, a->embed_stat, dnorm, N, H, run->accumulate,
                      a->dsum, g->embed_gain, g->embed_bias);
-    // The head has written g->word already; the other two tables only get what is added here.
+    // The MLM head has written g->word already; the other two tables only get what is added here.
     if (!run->accumulate) {
+        if (run->objective == VKB_OBJECTIVE_NSP)
+            gpu_fill(s, g->word, 0);
         gpu_fill(s, g->position, 0);
         gpu_fill(s, g->type, 0);
     }
@@ -106,7 +125,10 @@ static void embeddings_backward(gpu_stream *s, const bert_run *run)
 void bert_backward(gpu_stream *s, const bert_run *run)
 {
     gpu_label(s, "head backward");
-    head_backward(s, run);
+    if (run->objective != VKB_OBJECTIVE_NSP)
+        head_backward(s, run);
+    if (run->objective != VKB_OBJECTIVE_MLM)
+        pair_backward(s, run);
     for (uint32_t layer = run->config->num_hidden_layers; layer-- > 0;) {
         gpu_label(s, "layer backward");
         layer_backward(s, run, layer);

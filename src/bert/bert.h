@@ -22,11 +22,20 @@ typedef enum bert_init {
     BERT_KEY,
 } bert_init;
 
+// Which objective trains a tensor.
+typedef enum bert_part {
+    BERT_ENCODER, // every one
+    BERT_MLM_HEAD,
+    BERT_PAIR_HEAD,
+    BERT_PARTS,
+} bert_part;
+
 typedef struct bert_tensor {
     char name[80];       // canonical, as in a checkpoint
     uint32_t rows, cols; // rows 0: a vector
     bert_decay decay;
     bert_init init;
+    bert_part part;
     uint32_t slab;
     uint64_t offset, bytes; // in its slab
 } bert_tensor;
@@ -35,7 +44,8 @@ enum { BERT_MAX_SLABS = 64 };
 
 typedef struct bert_slab {
     uint64_t bytes;
-    bert_decay decay; // of all its tensors
+    bert_decay decay; // of all its tensors, and so is the part
+    bert_part part;
 } bert_slab;
 
 typedef struct bert_layout {
@@ -62,6 +72,8 @@ typedef struct bert_params {
     uint32_t slab_count;
     bert_layer_params *layers; // [num_hidden_layers]
 #define PARAM(field, name, rows, cols, decay, init) gpu_view field;
+#define HEAD(field, name, rows, cols, decay, init) gpu_view field;
+#define PAIR(field, name, rows, cols, decay, init) gpu_view field; // empty without next_sentence
 #include "bert/params.def"
 } bert_params;
 
@@ -80,8 +92,8 @@ struct vkb_model {
     struct bert_pass *passes; // recorded inference passes, see inference.c
 };
 
-// Host values of every parameter, drawn as vkb_model_create documents.
-vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params);
+// Host values of the parameters of the parts `from` and behind it, drawn as vkb_model_create documents.
+vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params, bert_part from);
 
 // ---- Activations ----
 
@@ -131,18 +143,24 @@ typedef struct bert_run {
 
 // acts->ids, types, positions, segments -> hidden states of the last layer.
 void bert_forward(gpu_stream *s, const bert_run *run);
-// acts->index -> logits of the predictions.
+// acts->index -> logits of the predictions; acts->first -> pair_logits of the rows.
 void bert_head_forward(gpu_stream *s, const bert_run *run);
-// acts->labels -> loss into step_out; with gradient, logits become their own gradient.
+// acts->labels, next_sentence -> losses into step_out; with gradient, logits become their own gradient.
+//
+// Gradients are of the sum of the MLM losses, which AdamW divides by all predictions of the step. For
+// both objectives together the gradient of the NSP losses enters with the weight (predictions of this
+// micro-batch / its pairs): of one micro-batch that gives mean MLM loss + mean NSP loss, of several the
+// mean of their NSP means, weighted by their predictions. NSP alone: the sum, divided by all pairs.
 void bert_loss(gpu_stream *s, const bert_run *run, bool gradient);
-// From the logits' gradient to the gradient of every parameter, of the sum of losses.
+// From the logits' gradient to the gradient of every parameter that the objective trains.
 void bert_backward(gpu_stream *s, const bert_run *run);
 
 typedef struct bert_adamw {
     float beta1, beta2, eps, weight_decay; // decay of the tensors that have it
 } bert_adamw;
 
-// Norm, clipping and AdamW over all parameters, from run->grads and struct step_in.
+// Norm, clipping and AdamW over the parameters that the objective trains, from run->grads and struct
+// step_in; the others are neither changed nor decayed.
 void bert_update(gpu_stream *s, const bert_run *run, const bert_layout *layout,
                  const bert_params *exp_avg, const bert_params *exp_avg_sq,
                  const bert_adamw *adamw);
@@ -157,8 +175,9 @@ typedef struct bert_saved {
 
 vkb_status bert_params_save(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
-// The weights of a model folder, whatever names its tensors have.
-vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder);
+// The weights of a model folder, whatever names its tensors have; those of pooler and NSP head may be
+// missing when *missing_pair is given, which is then set.
+vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder, bool *missing_pair);
 vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
 

@@ -49,8 +49,9 @@ static const hf_tensor *find_in_file(const void *file, const char *name)
     return hf_safetensors_find(file, name);
 }
 
+// missing_pair, when not NULL: the NSP head may be missing, and *missing_pair says whether it is.
 static vkb_status params_load(const vkb_model *model, const char *path, tensor_find_fn find,
-                              const void *from, const bert_saved *saved)
+                              const void *from, const bert_saved *saved, bool *missing_pair)
 {
     char missing[1024] = "";
     size_t used = 0, missing_count = 0;
@@ -59,6 +60,10 @@ static vkb_status params_load(const vkb_model *model, const char *path, tensor_f
         char name[128];
         snprintf(name, sizeof(name), "%s%s", t->name, saved->suffix);
         const hf_tensor *tensor = find(from, name);
+        if (!tensor && missing_pair && t->part == BERT_PAIR_HEAD) {
+            *missing_pair = true;
+            continue;
+        }
         if (!tensor) {
             if (missing_count++ < 4)
                 used += (size_t)snprintf(missing + used, sizeof(missing) - used, "%s%s",
@@ -76,10 +81,11 @@ static vkb_status params_load(const vkb_model *model, const char *path, tensor_f
     return VKB_OK;
 }
 
-vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder)
+vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder, bool *missing_pair)
 {
     const bert_saved weights = {&model->weights, ""};
-    return params_load(model, vkb_folder_weights(folder), find_in_folder, folder, &weights);
+    return params_load(model, vkb_folder_weights(folder), find_in_folder, folder, &weights,
+                       missing_pair);
 }
 
 vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
@@ -88,7 +94,7 @@ vkb_status bert_params_load(const vkb_model *model, const char *path, const bert
     hf_safetensors file = {0};
     vkb_status status = hf_safetensors_open(gpu_context(model->dev), path, &file);
     for (uint32_t i = 0; status == VKB_OK && i < saved_count; i++)
-        status = params_load(model, path, find_in_file, &file, &saved[i]);
+        status = params_load(model, path, find_in_file, &file, &saved[i], NULL);
     hf_safetensors_close(&file);
     return status;
 }

@@ -63,7 +63,7 @@ void bert_forward(gpu_stream *s, const bert_run *run)
     gpu_label(s, "");
 }
 
-void bert_head_forward(gpu_stream *s, const bert_run *run)
+static void mlm_head(gpu_stream *s, const bert_run *run)
 {
     const vkb_config *c = run->config;
     const bert_params *w = run->weights;
@@ -71,21 +71,50 @@ void bert_head_forward(gpu_stream *s, const bert_run *run)
     const uint32_t R = a->shape.predictions, H = c->hidden_size, V = c->vocab_size;
     const gpu_view hidden = bert_layer_input(run, c->num_hidden_layers);
 
-    gpu_label(s, "head forward");
     op_gather(s, a->index, hidden, R, H, a->picked);                              // [R][H]
     linear(s, a->picked, w->transform, w->transform_bias, R, H, H, a->transform); // [R][H]
     op_gelu_fwd(s, a->transform, R * H, c->hidden_act, a->transform_gelu);
     op_layernorm_fwd(s, a->transform_gelu, w->transform_norm_gain, w->transform_norm_bias, R, H,
                      c->layer_norm_eps, a->transform_norm, a->transform_stat);
     linear(s, a->transform_norm, w->word, w->output_bias, R, H, V, a->logits); // [R][V], tied
+}
+
+// The next-sentence head: pooled = tanh(pooler(hidden state of [CLS])), two classes.
+static void pair_head(gpu_stream *s, const bert_run *run)
+{
+    const bert_params *w = run->weights;
+    const bert_acts *a = run->acts;
+    const uint32_t B = a->shape.rows, H = run->config->hidden_size;
+    const gpu_view hidden = bert_layer_input(run, run->config->num_hidden_layers);
+
+    op_gather(s, a->first, hidden, B, H, a->pooler_in);                      // [B][H]
+    linear(s, a->pooler_in, w->pooler, w->pooler_bias, B, H, H, a->pooler_sum); // [B][H]
+    op_tanh_fwd(s, a->pooler_sum, B * H, a->pooled);
+    linear(s, a->pooled, w->relation, w->relation_bias, B, H, 2, a->pair_logits); // [B][2]
+}
+
+void bert_head_forward(gpu_stream *s, const bert_run *run)
+{
+    gpu_label(s, "head forward");
+    if (run->objective != VKB_OBJECTIVE_NSP)
+        mlm_head(s, run);
+    if (run->objective != VKB_OBJECTIVE_MLM)
+        pair_head(s, run);
     gpu_label(s, "");
 }
 
 void bert_loss(gpu_stream *s, const bert_run *run, bool gradient)
 {
     const bert_acts *a = run->acts;
+    const uint32_t R = a->shape.predictions, B = a->shape.rows;
     gpu_label(s, "loss");
-    op_cross_entropy(s, a->logits, a->labels, a->shape.predictions, run->config->vocab_size,
-                     gradient, a->row_stats, run->step_out);
+    if (run->objective != VKB_OBJECTIVE_NSP)
+        op_cross_entropy(s, a->logits, a->labels, R, run->config->vocab_size, gradient,
+                         a->row_stats, run->step_out);
+    if (run->objective != VKB_OBJECTIVE_MLM)
+        op_pair_entropy(s, a->pair_logits, a->next_sentence, B, gradient, a->pair_stats,
+                        run->step_out);
+    if (gradient && run->objective == VKB_OBJECTIVE_MLM_NSP)
+        op_pair_weight(s, a->labels, R, a->next_sentence, B, a->pair_logits);
     gpu_label(s, "");
 }

@@ -72,10 +72,12 @@ static void tensor_fill(const vkb_model *model, const vkb_init_params *params, u
         memset(out + (size_t)c->pad_token_id * t->cols, 0, t->cols * sizeof(float));
 }
 
-vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params)
+vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params, bert_part from)
 {
     for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
         const bert_tensor *t = &model->layout.tensors[i];
+        if (t->part < from)
+            continue;
         float *values = malloc(t->bytes);
         if (!values)
             return vkb_fail_memory(gpu_context(model->dev), t->bytes, t->name);

@@ -1,8 +1,8 @@
 // Where each parameter lies: the walk over params.def, with the model's sizes put in.
 //
 // Tensors are put one behind the other into slabs, a slab being one buffer no larger than the device
-// can bind. Those with weight decay and those without never share a slab, so that AdamW is one run a
-// slab.
+// can bind. Those with weight decay and those without never share a slab, nor those of different
+// heads, so that AdamW is one run a slab.
 #include "bert/bert.h"
 
 #include <stdio.h>
@@ -10,13 +10,14 @@
 
 // What params.def says of a tensor, and which layer it is in.
 static void tensor_set(bert_tensor *t, const char *name, uint32_t layer, uint32_t rows,
-                       uint32_t cols, bert_decay decay, bert_init init)
+                       uint32_t cols, bert_decay decay, bert_init init, bert_part part)
 {
     snprintf(t->name, sizeof(t->name), name, layer);
     t->rows = rows;
     t->cols = cols;
     t->decay = decay;
     t->init = init;
+    t->part = part;
     t->bytes = 4ull * (rows ? rows : 1) * cols;
 }
 
@@ -26,16 +27,25 @@ static uint32_t tensors_list(const vkb_config *c, bert_tensor *tensors)
     const uint32_t V = c->vocab_size, P = c->max_position_embeddings, T = c->type_vocab_size;
     const uint32_t H = c->hidden_size, I = c->intermediate_size;
     uint32_t n = 0;
-#define ADD(layer, name, rows, cols, decay, init)                                                  \
+#define ADD(part, layer, name, rows, cols, decay, init)                                            \
     do {                                                                                           \
         if (tensors)                                                                               \
-            tensor_set(&tensors[n], name, layer, rows, cols, BERT_##decay, BERT_##init);           \
+            tensor_set(&tensors[n], name, layer, rows, cols, BERT_##decay, BERT_##init, part);     \
         n++;                                                                                       \
     } while (0);
-#define PARAM(field, name, rows, cols, decay, init) ADD(0, name, rows, cols, decay, init)
+#define PARAM(field, name, rows, cols, decay, init)                                                \
+    ADD(BERT_ENCODER, 0, name, rows, cols, decay, init)
+#define HEAD(field, name, rows, cols, decay, init)                                                 \
+    ADD(BERT_MLM_HEAD, 0, name, rows, cols, decay, init)
 #include "bert/params.def"
     for (uint32_t layer = 0; layer < c->num_hidden_layers; layer++) {
-#define LAYER(field, name, rows, cols, decay, init) ADD(layer, name, rows, cols, decay, init)
+#define LAYER(field, name, rows, cols, decay, init)                                                \
+    ADD(BERT_ENCODER, layer, name, rows, cols, decay, init)
+#include "bert/params.def"
+    }
+    if (c->next_sentence) {
+#define PAIR(field, name, rows, cols, decay, init)                                                 \
+    ADD(BERT_PAIR_HEAD, 0, name, rows, cols, decay, init)
 #include "bert/params.def"
     }
 #undef ADD
@@ -44,16 +54,18 @@ static uint32_t tensors_list(const vkb_config *c, bert_tensor *tensors)
 
 static void slabs_assign(bert_layout *layout, uint64_t limit, uint64_t alignment)
 {
-    for (int decay = BERT_DECAY; decay <= BERT_PLAIN; decay++) {
+    for (int group = 0; group < 2 * BERT_PARTS; group++) {
+        const bert_decay decay = group % 2 ? BERT_PLAIN : BERT_DECAY;
+        const bert_part part = (bert_part)(group / 2);
         bert_slab *slab = NULL;
         for (uint32_t i = 0; i < layout->tensor_count; i++) {
             bert_tensor *t = &layout->tensors[i];
-            if ((int)t->decay != decay)
+            if (t->decay != decay || t->part != part)
                 continue;
             uint64_t padded = (t->bytes + alignment - 1) / alignment * alignment;
             if (!slab || slab->bytes + padded > limit) {
                 slab = &layout->slabs[layout->slab_count++];
-                *slab = (bert_slab){.decay = t->decay};
+                *slab = (bert_slab){.decay = decay, .part = part};
             }
             t->slab = (uint32_t)(slab - layout->slabs);
             t->offset = slab->bytes;
@@ -116,14 +128,19 @@ gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor)
 // Points every field of params.def at its tensor, in the order of tensors_list.
 static void views_set(bert_params *p, const bert_layout *layout, uint32_t layers)
 {
-    const bert_tensor *t = layout->tensors;
+    const bert_tensor *t = layout->tensors, *end = t + layout->tensor_count;
 #define PARAM(field, name, rows, cols, decay, init) p->field = bert_params_view(p, t++);
+#define HEAD(field, name, rows, cols, decay, init) p->field = bert_params_view(p, t++);
 #include "bert/params.def"
     for (uint32_t layer = 0; layer < layers; layer++) {
 #define LAYER(field, name, rows, cols, decay, init)                                                \
     p->layers[layer].field = bert_params_view(p, t++);
 #include "bert/params.def"
     }
+    if (t == end)
+        return;
+#define PAIR(field, name, rows, cols, decay, init) p->field = bert_params_view(p, t++);
+#include "bert/params.def"
 }
 
 vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,

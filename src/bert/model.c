@@ -39,7 +39,7 @@ vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
     if (status == VKB_OK)
         status = model_allocate(dev, config, &model);
     if (status == VKB_OK)
-        status = bert_init_weights(model, params);
+        status = bert_init_weights(model, params, BERT_ENCODER);
     if (status == VKB_OK)
         *out = model;
     else
@@ -71,14 +71,24 @@ uint64_t vkb_model_parameters(const vkb_model *model)
 
 // ---- Folders ----
 
-vkb_status vkb_model_load(vkb_device *dev, const char *path, vkb_model **out)
+vkb_status vkb_model_load(vkb_device *dev, const char *path, const vkb_load_params *params,
+                          vkb_model **out)
 {
     vkb_status status = VKB_OK;
+    vkb_context *ctx = gpu_context(dev);
     vkb_folder *folder = NULL;
     vkb_model *model = NULL;
-    BASE_TRY(vkb_folder_open(gpu_context(dev), path, &folder));
-    BASE_TRY(model_allocate(dev, vkb_folder_config(folder), &model));
-    BASE_TRY(bert_folder_load(model, folder));
+    bool wanted = params && params->next_sentence, missing = false;
+    BASE_TRY(vkb_folder_open(ctx, path, &folder));
+    vkb_config config = *vkb_folder_config(folder);
+    config.next_sentence = wanted || config.next_sentence;
+    BASE_TRY(model_allocate(dev, &config, &model));
+    BASE_TRY(bert_folder_load(model, folder, wanted ? &missing : NULL));
+    if (missing) {
+        BASE_TRY(bert_init_weights(model, &(vkb_init_params){.seed = params->seed}, BERT_PAIR_HEAD));
+        vkb_log(ctx, VKB_LOG_INFO, "%s: has no next-sentence head; pooler and head start at random",
+                path);
+    }
     *out = model;
     model = NULL;
 cleanup:

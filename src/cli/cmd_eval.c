@@ -93,7 +93,7 @@ static vkb_status run(cli_state *cli, flag_set *set)
     CLI_TRY(files_check_text(cli, &options->files));
     CLI_TRY(cli_open_device(cli, &options->common, &device));
     CLI_TRY(vkb_tokenizer_load(cli->ctx, options->model, &tok));
-    CLI_TRY(vkb_model_load(device, options->model, &model));
+    CLI_TRY(vkb_model_load(device, options->model, NULL, &model));
 
     uint32_t positions = vkb_model_config(model)->max_position_embeddings;
     int64_t wanted = options->max_seq_length;

@@ -216,7 +216,7 @@ static vkb_status run(cli_state *cli, flag_set *set)
     if (job.options->targets)
         CLI_TRY(read_targets(&job));
     CLI_TRY(cli_open_device(cli, &job.options->common, &device));
-    CLI_TRY(vkb_model_load(device, job.options->model, &job.model));
+    CLI_TRY(vkb_model_load(device, job.options->model, NULL, &job.model));
     job.texts = job.options->json ? cJSON_CreateArray() : NULL;
     for (size_t i = 0; i < set->texts.count; i++)
         CLI_TRY(fill_text(&job, set->texts.at[i]));

@@ -93,7 +93,7 @@ static vkb_status make_model(train_run *run)
 {
     const train_options *o = run->options;
     if (!train_from_scratch(run))
-        return vkb_model_load(run->device, model_folder(run), &run->model);
+        return vkb_model_load(run->device, model_folder(run), NULL, &run->model);
     vkb_init_params init = {
         .seed = (uint64_t)o->seed,
         .sinusoidal_positions = strcmp(o->position_init, "sinusoidal") == 0,

@@ -226,6 +226,21 @@ static vkb_status list_entries(vkb_folder *folder)
     return merge_duplicates(folder);
 }
 
+// A whole pooler and next-sentence head make it a BertForPreTraining; of a part of them nothing is used.
+static void find_pair_head(vkb_folder *folder)
+{
+    static const char *const whole[] = {"bert.pooler.dense.weight", "bert.pooler.dense.bias",
+                                        "cls.seq_relationship.weight", "cls.seq_relationship.bias"};
+    for (size_t i = 0; i < BASE_COUNT(whole); i++)
+        if (!hf_folder_find(folder, whole[i]))
+            return;
+    folder->config.next_sentence = true;
+    for (size_t i = 0; i < folder->entry_count; i++)
+        for (size_t k = 0; k < BASE_COUNT(whole); k++)
+            if (strcmp(folder->entries[i].name, whole[k]) == 0)
+                folder->entries[i].unused = NULL;
+}
+
 // ---- Opening and asking ----
 
 static vkb_status open_parts(vkb_folder *folder)
@@ -247,6 +262,7 @@ static vkb_status open_parts(vkb_folder *folder)
     BASE_TRY(open_weights(folder));
     BASE_TRY(list_entries(folder));
     compare_decoder(folder);
+    find_pair_head(folder);
 cleanup:
     free(config);
     return status;

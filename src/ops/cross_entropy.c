@@ -1,23 +1,52 @@
-// Softmax cross entropy over the vocabulary, its gradient in place, and the step's loss and hits.
+// Softmax cross entropy over the vocabulary or the two classes of next-sentence prediction, its
+// gradient in place, and the step's loss and hits.
 #include "ops/internal.h"
 
-void op_cross_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
-                      uint32_t vocab_size, bool gradient, gpu_view row_stats, gpu_view step_out)
+static void entropy(gpu_stream *s, const char *op, gpu_view logits, gpu_view labels,
+                    struct cross_entropy_params push, gpu_view row_stats, gpu_view step_out)
 {
-    static const char op[] = "cross_entropy";
-    if (!op_must(s, vocab_size > 0, op, "the vocabulary is empty") ||
-        !op_must(s, count < 1u << 24 && vocab_size < 1u << 24, op,
+    const uint32_t count = push.capacity, classes = push.cols;
+    if (!op_must(s, classes > 0, op, "the vocabulary is empty") ||
+        !op_must(s, count < 1u << 24 && classes < 1u << 24, op,
                  "more than 2^24 rows or columns cannot be counted in fp32") ||
-        !op_has(s, op, "logits", logits, (uint64_t)count * vocab_size) ||
+        !op_has(s, op, "logits", logits, (uint64_t)count * classes) ||
         !op_has(s, op, "labels", labels, count) ||
         !op_has(s, op, "row_stats", row_stats, 4ull * count) ||
         !op_has(s, op, "step_out", step_out, sizeof(struct step_out) / 4))
         return;
-    struct cross_entropy_params push = {count, vocab_size, vocab_size, gradient};
-    op_group row = op_group_for(s, vocab_size), all = op_group_for(s, count);
+    op_group row = op_group_for(s, classes), all = op_group_for(s, count);
     gpu_run(s, cross_entropy, .bind = {labels, logits, row_stats}, .push = &push,
             .spec = {row.size, row.one_subgroup}, .spec_count = 2, .groups = gpu_items(count));
     gpu_run(s, loss_sum, .bind = {labels, row_stats, step_out}, .push = &push,
             .spec = {all.size, all.one_subgroup}, .spec_count = 2,
             .groups = gpu_items(count ? 1 : 0));
+}
+
+void op_cross_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
+                      uint32_t vocab_size, bool gradient, gpu_view row_stats, gpu_view step_out)
+{
+    entropy(s, "cross_entropy", logits, labels,
+            (struct cross_entropy_params){count, vocab_size, vocab_size, gradient, 0}, row_stats,
+            step_out);
+}
+
+void op_pair_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count, bool gradient,
+                     gpu_view row_stats, gpu_view step_out)
+{
+    entropy(s, "pair_entropy", logits, labels,
+            (struct cross_entropy_params){count, 2, 2, gradient, 1}, row_stats, step_out);
+}
+
+void op_pair_weight(gpu_stream *s, gpu_view labels, uint32_t count, gpu_view next_sentence,
+                    uint32_t rows, gpu_view logits)
+{
+    static const char op[] = "pair_weight";
+    if (!op_has(s, op, "labels", labels, count) ||
+        !op_has(s, op, "next_sentence", next_sentence, rows) ||
+        !op_has(s, op, "logits", logits, 2ull * rows))
+        return;
+    op_group g = op_group_for(s, count > 2 * rows ? count : 2 * rows);
+    gpu_run(s, pair_weight, .bind = {labels, next_sentence, logits},
+            .push = &(struct pair_params){count, rows}, .spec = {g.size, g.one_subgroup},
+            .spec_count = 2, .groups = gpu_items(1));
 }

@@ -12,14 +12,15 @@ void op_gather(gpu_stream *s, gpu_view index, gpu_view x, uint32_t count, uint32
 }
 
 void op_scatter(gpu_stream *s, gpu_view index, gpu_view dy, uint32_t count, uint32_t rows,
-                uint32_t cols, gpu_view dx)
+                uint32_t cols, bool accumulate, gpu_view dx)
 {
     if (!op_has(s, "scatter", "index", index, count) ||
         !op_has(s, "scatter", "dy", dy, (uint64_t)count * cols) ||
         !op_has(s, "scatter", "dx", dx, (uint64_t)rows * cols))
         return;
     dx.bytes = 4ull * rows * cols;
-    gpu_fill(s, dx, 0);
+    if (!accumulate)
+        gpu_fill(s, dx, 0);
     gpu_run(s, scatter_rows, .bind = {index, dy, dx},
             .push = &(struct rows_params){.rows = count, .cols = cols},
             .spec = {op_group_for(s, cols).size}, .spec_count = 1, .groups = gpu_items(count));

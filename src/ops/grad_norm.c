@@ -8,8 +8,8 @@ enum {
         32768, // elements: enough chunks for a GPU, few enough for one workgroup to add
 };
 
-void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, gpu_view step,
-                  gpu_view step_out)
+void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, bool of_pairs,
+                  gpu_view step, gpu_view step_out)
 {
     static const char op[] = "grad_norm";
     uint64_t chunks = 0;
@@ -36,6 +36,6 @@ void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, gpu
         first += here;
     }
     gpu_run(s, grad_norm, .bind = {step, partial, step_out},
-            .push = &(struct sum_params){.count = first}, .spec = {g.size, g.one_subgroup},
+            .push = &(struct sum_params){.count = first, .of_pairs = of_pairs}, .spec = {g.size, g.one_subgroup},
             .spec_count = 2, .groups = gpu_items(1));
 }

@@ -88,6 +88,11 @@ void op_gelu_fwd(gpu_stream *s, gpu_view x, uint32_t count, vkb_activation form,
 void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t count, vkb_activation form,
                  gpu_view dx); // dx may be dy
 
+// ---- tanh.c ----
+
+void op_tanh_fwd(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y);
+void op_tanh_bwd(gpu_stream *s, gpu_view y, gpu_view dy, uint32_t count, gpu_view dx); // dx may be dy
+
 // ---- dropout.c: inverted scaling; Philox counter (element / 4, site, step), key seed of step_in ----
 
 typedef struct op_dropout {
@@ -154,9 +159,9 @@ uint32_t op_mask_capacity(uint32_t tokens, double probability, bool whole_word);
 // y[i] = x[index[i]], zeros for OP_NONE. x [any][cols], y [count][cols].
 void op_gather(gpu_stream *s, gpu_view index, gpu_view x, uint32_t count, uint32_t cols,
                gpu_view y);
-// dx [rows][cols] = 0, then dx[index[i]] = dy[i]. Indices are unique.
+// dx [rows][cols] = 0 unless accumulate, then dx[index[i]] += dy[i]. Indices are unique.
 void op_scatter(gpu_stream *s, gpu_view index, gpu_view dy, uint32_t count, uint32_t rows,
-                uint32_t cols, gpu_view dx);
+                uint32_t cols, bool accumulate, gpu_view dx);
 
 // ---- cross_entropy.c ----
 
@@ -165,14 +170,21 @@ void op_scatter(gpu_stream *s, gpu_view index, gpu_view dy, uint32_t count, uint
 // top1 and top5 to step_out. row_stats [count][4]: loss, rank of the label, log of the sum, maximum.
 void op_cross_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
                       uint32_t vocab_size, bool gradient, gpu_view row_stats, gpu_view step_out);
+// The same for next-sentence prediction, of two classes: adds to pairs, pairs_right, pair_loss_sum.
+void op_pair_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count, bool gradient,
+                     gpu_view row_stats, gpu_view step_out);
+// logits [rows][2] *= predictions / pairs: how many of labels [count], of next_sentence [rows], are
+// not OP_NONE. 0 pairs: zeros.
+void op_pair_weight(gpu_stream *s, gpu_view labels, uint32_t count, gpu_view next_sentence,
+                    uint32_t rows, gpu_view logits);
 
 // ---- optimiser: grad_norm.c, adamw.c ----
 
 // grads: slabs of gradients of the SUM of losses. Writes step_out.grad_norm, of the mean loss, and
-// step_out.grad_scale = min(1, max / (norm + 1e-6)) / predictions (torch's clip_grad_norm_); both 0
-// when there were no predictions.
-void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, gpu_view step,
-                  gpu_view step_out);
+// step_out.grad_scale = min(1, max / (norm + 1e-6)) / count (torch's clip_grad_norm_), the count being
+// step_out.predictions or, of_pairs, step_out.pairs; both 0 when it is 0.
+void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, bool of_pairs,
+                  gpu_view step, gpu_view step_out);
 
 typedef struct op_adamw {
     gpu_view step, step_out;

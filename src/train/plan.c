@@ -71,7 +71,7 @@ typedef struct plan_list {
 static void plan_add(void *user, const char *name, uint64_t bytes)
 {
     plan_list *list = user;
-    if (list->count < PLAN_ENTRIES)
+    if (bytes && list->count < PLAN_ENTRIES)
         list->entries[list->count++] = (vkb_plan_entry){name, bytes};
 }
 

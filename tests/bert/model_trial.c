@@ -57,6 +57,11 @@ static vkb_status batch_upload(model_trial *t, const model_batch *b)
     BASE_TRY(gpu_upload(t->dev, t->acts.positions, positions));
     BASE_TRY(gpu_upload(t->dev, t->acts.index, index));
     BASE_TRY(gpu_upload(t->dev, t->acts.labels, labels));
+    for (uint32_t row = 0; row < b->rows; row++)
+        index[row] = row * b->length;
+    BASE_TRY(gpu_upload(t->dev, t->acts.first, index));
+    if (b->next_sentence)
+        BASE_TRY(gpu_upload(t->dev, t->acts.next_sentence, b->next_sentence));
 cleanup:
     free(positions);
     free(index);
@@ -86,7 +91,7 @@ vkb_status model_trial_open(vkb_device *dev, const char *folder, const model_bat
     *t = (model_trial){.dev = dev, .adamw = {0.9f, 0.999f, 1e-8f, 0.01f}};
     const uint32_t n = batch->rows * batch->length;
     const bert_shape shape = {batch->rows, batch->length, n, training};
-    BASE_TRY(vkb_model_load(dev, folder, &t->model));
+    BASE_TRY(vkb_model_load(dev, folder, NULL, &t->model));
     BASE_TRY(bert_acts_create(dev, &t->model->config, shape, &t->acts));
     BASE_TRY(gpu_buffer_create(dev, "step", sizeof(struct step_in), GPU_LOCAL, &t->step));
     BASE_TRY(gpu_buffer_create(dev, "out", sizeof(struct step_out), GPU_LOCAL, &t->step_out));
@@ -94,7 +99,8 @@ vkb_status model_trial_open(vkb_device *dev, const char *folder, const model_bat
                         .weights = &t->model->weights,
                         .acts = &t->acts,
                         .step = gpu_whole(t->step),
-                        .step_out = gpu_whole(t->step_out)};
+                        .step_out = gpu_whole(t->step_out),
+                        .objective = batch->objective};
     BASE_TRY(batch_upload(t, batch));
     if (training)
         BASE_TRY(training_open(t));

@@ -9,6 +9,8 @@ typedef struct model_batch {
     uint32_t rows, length;
     const int32_t *ids, *types, *attention_mask,
         *labels; // [rows * length]; label -100: not counted
+    const int32_t *next_sentence; // [rows], or NULL
+    vkb_objective objective;
 } model_batch;
 
 typedef struct model_trial {

@@ -7,22 +7,29 @@
 static vkb_context *ctx;
 static const uint64_t no_limit = UINT64_MAX / 2;
 
-// The parameters of transformers' BertForMaskedLM for the published sizes (no pooler, decoder tied).
+// The parameters of transformers' BertForMaskedLM and BertForPreTraining for the published sizes
+// (decoder tied).
 TEST(sizes_have_the_published_parameters)
 {
     const struct {
         const char *size;
-        uint64_t parameters;
-    } sizes[] = {{"tiny", 4416698},    {"mini", 11201594},  {"small", 28795194},
-                 {"medium", 41404730}, {"base", 109514298}, {"large", 335174458}};
+        uint64_t masked_lm, pre_training;
+    } sizes[] = {{"tiny", 4416698, 4433468},      {"mini", 11201594, 11267900},
+                 {"small", 28795194, 29058876},   {"medium", 41404730, 41668412},
+                 {"base", 109514298, 110106428}, {"large", 335174458, 336226108}};
     for (size_t i = 0; i < BASE_COUNT(sizes); i++) {
         vkb_config config;
         bert_layout layout;
         check_case = sizes[i].size;
         CHECK_INT(vkb_config_preset(ctx, sizes[i].size, &config), VKB_OK);
         CHECK_INT(bert_layout_create(ctx, &config, no_limit, 64, &layout), VKB_OK);
-        CHECK_INT(layout.elements, sizes[i].parameters);
-        CHECK_INT(layout.slab_count, 2); // with decay and without
+        CHECK_INT(layout.elements, sizes[i].masked_lm);
+        CHECK_INT(layout.slab_count, 4); // with decay and without, encoder and head
+        bert_layout_free(&layout);
+        config.next_sentence = true;
+        CHECK_INT(bert_layout_create(ctx, &config, no_limit, 64, &layout), VKB_OK);
+        CHECK_INT(layout.elements, sizes[i].pre_training);
+        CHECK_INT(layout.slab_count, 6);
         bert_layout_free(&layout);
     }
 }

@@ -15,14 +15,18 @@ typedef enum label_kind { LABELS_SOME, LABELS_NONE } label_kind;
 typedef struct cross_entropy {
     tensor *logits, *labels, *row_stats, *step_out;
     uint32_t count, vocab;
-    bool gradient;
+    bool gradient, pairs;
 } cross_entropy;
 
 static void record(gpu_stream *s, void *user)
 {
     const cross_entropy *c = user;
-    op_cross_entropy(s, c->logits->view, c->labels->view, c->count, c->vocab, c->gradient,
-                     c->row_stats->view, c->step_out->view);
+    if (c->pairs)
+        op_pair_entropy(s, c->logits->view, c->labels->view, c->count, c->gradient,
+                        c->row_stats->view, c->step_out->view);
+    else
+        op_cross_entropy(s, c->logits->view, c->labels->view, c->count, c->vocab, c->gradient,
+                         c->row_stats->view, c->step_out->view);
 }
 
 // fp32 of a logit of 100 or 300 is 4e-6 or 1.5e-5 off the double at worst once a maximum has been
@@ -96,6 +100,66 @@ static const struct {
 } SHAPES[] = {{1, 1},  {1, 2},   {3, 3},   {8, 17},   {17, 31},  {5, 33},   {64, 63},
               {2, 64}, {33, 65}, {7, 100}, {70, 127}, {9, 1000}, {6, 30522}};
 
+// Two classes, and sums of their own in step_out.
+TEST(pairs_have_their_own_sums)
+{
+    static const uint32_t labels[] = {0, 1, OP_NONE, 1, 0, 0};
+    trial *t = trial_open(device, "pair_entropy");
+    cross_entropy c = {.count = 6, .vocab = 2, .gradient = true, .pairs = true};
+    c.logits = trial_inout(t, "logits", 12, VALUES_NORMAL, LIMIT_FP32);
+    struct step_out before = {.predictions = 7, .top1 = 2, .pairs = 10, .pairs_right = 4};
+    before.pair_loss_sum = 1.5f;
+    c.labels = trial_words(t, "labels", 6, labels);
+    c.row_stats = trial_free_words(t, "row_stats", 24, NULL);
+    c.step_out = trial_free_words(t, "step_out", sizeof before / 4, &before);
+    double *stats = trial_spare(t, 24);
+    ref_loss expected = ref_cross_entropy(c.logits->ref, labels, 6, 2, stats, c.logits->ref);
+    trial_run(t, record, &c);
+    check_row_stats(t, &c, stats);
+    struct step_out after;
+    memcpy(&after, c.step_out->seen, sizeof after);
+    CHECK_NEAR(after.pair_loss_sum, 1.5 + expected.sum, TOLERANCE);
+    CHECK_INT(after.pairs, 15);
+    CHECK_INT(after.pairs_right, 4 + expected.top1);
+    after.pair_loss_sum = before.pair_loss_sum; // everything else stays
+    after.pairs = before.pairs;
+    after.pairs_right = before.pairs_right;
+    CHECK(memcmp(&after, &before, sizeof after) == 0);
+    CHECK(trial_close(&t));
+}
+
+typedef struct weight {
+    tensor *labels, *next_sentence, *logits;
+    uint32_t count, rows;
+} weight;
+
+static void record_weight(gpu_stream *s, void *user)
+{
+    const weight *w = user;
+    op_pair_weight(s, w->labels->view, w->count, w->next_sentence->view, w->rows, w->logits->view);
+}
+
+TEST(pairs_weigh_as_predictions_per_pair)
+{
+    static const uint32_t shapes[][2] = {{9, 4}, {300, 33}, {1, 70}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        trial *t = trial_open(device, "pair_weight %u of %u", shapes[i][0], shapes[i][1]);
+        weight w = {.count = shapes[i][0], .rows = shapes[i][1]};
+        uint32_t labels[300], next[ROWS], predictions = 0, pairs = 0;
+        for (uint32_t k = 0; k < w.count; k++)
+            predictions += (labels[k] = k % 3 == 2 ? OP_NONE : k) != OP_NONE;
+        for (uint32_t k = 0; k < w.rows; k++)
+            pairs += (next[k] = k % 4 == 3 ? OP_NONE : k % 2) != OP_NONE;
+        w.labels = trial_words(t, "labels", w.count, labels);
+        w.next_sentence = trial_words(t, "next_sentence", w.rows, next);
+        w.logits = trial_inout(t, "logits", 2 * w.rows, VALUES_NORMAL, LIMIT_FP32);
+        for (uint32_t k = 0; k < 2 * w.rows; k++)
+            w.logits->ref[k] *= (double)predictions / pairs;
+        trial_run(t, record_weight, &w);
+        CHECK(trial_close(&t));
+    }
+}
+
 TEST(loss_and_gradient)
 {
     for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++) {
@@ -145,6 +209,8 @@ static void on_device(vkb_device *dev)
         printf("family %s\n", family == OP_FAMILY_TILE ? "tile" : "lanes");
         op_force_family(family);
         RUN(loss_and_gradient);
+        RUN(pairs_have_their_own_sums);
+        RUN(pairs_weigh_as_predictions_per_pair);
         RUN(loss_without_gradient_leaves_the_logits);
         RUN(equal_logits);
         RUN(no_predictions);

@@ -12,6 +12,7 @@ enum { ROWS = 200, MANY = 66000 };
 typedef struct gather {
     tensor *index, *x, *y, *dy, *dx;
     uint32_t count, rows, cols;
+    bool accumulate;
 } gather;
 
 static void record_gather(gpu_stream *s, void *user)
@@ -23,7 +24,8 @@ static void record_gather(gpu_stream *s, void *user)
 static void record_scatter(gpu_stream *s, void *user)
 {
     const gather *g = user;
-    op_scatter(s, g->index->view, g->dy->view, g->count, g->rows, g->cols, g->dx->view);
+    op_scatter(s, g->index->view, g->dy->view, g->count, g->rows, g->cols, g->accumulate,
+               g->dx->view);
 }
 
 // `used` different rows in no order; empty entries behind them, as the masking leaves them, and one
@@ -48,16 +50,19 @@ static void draw_index(random_source *r, uint32_t rows, uint32_t count, uint32_t
 static void both(uint32_t rows, uint32_t cols, uint32_t count, uint32_t used)
 {
     static uint32_t index[MANY];
-    for (int scatter = 0; scatter < 2; scatter++) {
-        trial *t = trial_open(device, "%s %u of %ux%u, %u used", scatter ? "scatter" : "gather",
-                              count, rows, cols, used);
-        gather g = {.count = count, .rows = rows, .cols = cols};
+    for (int scatter = 0; scatter < 3; scatter++) {
+        static const char *const names[] = {"gather", "scatter", "scatter and add"};
+        trial *t = trial_open(device, "%s %u of %ux%u, %u used", names[scatter], count, rows, cols,
+                              used);
+        gather g = {.count = count, .rows = rows, .cols = cols, .accumulate = scatter == 2};
         draw_index(trial_random(t), rows, count, used, index);
         g.index = trial_words(t, "index", count, index);
         if (scatter) {
             g.dy = trial_input(t, "dy", (size_t)count * cols, VALUES_NORMAL);
-            g.dx = trial_output(t, "dx", (size_t)rows * cols, LIMIT_EXACT);
-            ref_scatter(index, g.dy->ref, count, rows, cols, g.dx->ref);
+            // one rounding of a sum where it adds
+            g.dx = g.accumulate ? trial_inout(t, "dx", (size_t)rows * cols, VALUES_NORMAL, LIMIT_FP32)
+                                : trial_output(t, "dx", (size_t)rows * cols, LIMIT_EXACT);
+            ref_scatter(index, g.dy->ref, count, rows, cols, g.accumulate, g.dx->ref);
         } else {
             g.x = trial_input(t, "x", (size_t)rows * cols, VALUES_FAR);
             g.y = trial_output(t, "y", (size_t)count * cols, LIMIT_EXACT);

@@ -13,6 +13,7 @@ enum { SLABS = 4 };
 typedef struct norm {
     tensor *grads[SLABS], *step, *step_out;
     uint32_t count;
+    bool of_pairs;
 } norm;
 
 static void record_norm(gpu_stream *s, void *user)
@@ -21,16 +22,16 @@ static void record_norm(gpu_stream *s, void *user)
     gpu_view grads[SLABS];
     for (uint32_t i = 0; i < n->count; i++)
         grads[i] = n->grads[i]->view;
-    op_grad_norm(s, grads, n->count, n->step->view, n->step_out->view);
+    op_grad_norm(s, grads, n->count, n->of_pairs, n->step->view, n->step_out->view);
 }
 
-static void grad_norm(const uint32_t *counts, uint32_t slabs, values kind, uint32_t predictions,
-                      float max_grad_norm)
+static void grad_norm_of(const uint32_t *counts, uint32_t slabs, values kind, uint32_t predictions,
+                         float max_grad_norm, bool of_pairs)
 {
     static const char *const names[SLABS] = {"grads 0", "grads 1", "grads 2", "grads 3"};
-    trial *t = trial_open(device, "grad_norm of %u slabs, values %d, predictions %u, max %g", slabs,
-                          kind, predictions, max_grad_norm);
-    norm n = {.count = slabs};
+    trial *t = trial_open(device, "grad_norm of %u slabs, values %d, %u %s, max %g", slabs, kind,
+                          predictions, of_pairs ? "pairs" : "predictions", max_grad_norm);
+    norm n = {.count = slabs, .of_pairs = of_pairs};
     const double *grads[SLABS];
     size_t sizes[SLABS];
     for (uint32_t i = 0; i < slabs; i++) {
@@ -40,6 +41,10 @@ static void grad_norm(const uint32_t *counts, uint32_t slabs, values kind, uint3
     }
     struct step_in step = {.lr = 1, .max_grad_norm = max_grad_norm};
     struct step_out before = {.predictions = predictions, .top1 = 3, .loss_sum = 4, .grad_norm = 5};
+    if (of_pairs) {
+        before.predictions = 99;
+        before.pairs = predictions;
+    }
     n.step = trial_words(t, "step", sizeof step / 4, &step);
     n.step_out = trial_free_words(t, "step_out", sizeof before / 4, &before);
     double expected_norm, expected_scale;
@@ -53,9 +58,17 @@ static void grad_norm(const uint32_t *counts, uint32_t slabs, values kind, uint3
         trial_wrong(t, "grad_norm is %.9g, expected %.9g", after.grad_norm, expected_norm);
     if (!(fabs(after.grad_scale - expected_scale) <= 1e-6 * expected_scale))
         trial_wrong(t, "grad_scale is %.9g, expected %.9g", after.grad_scale, expected_scale);
-    if (after.predictions != predictions || after.top1 != 3 || after.loss_sum != 4)
+    if (after.predictions != before.predictions || after.pairs != before.pairs ||
+        after.top1 != 3 || after.loss_sum != 4)
         trial_wrong(t, "step_out was changed where it should not");
     CHECK(trial_close(&t));
+}
+
+static void grad_norm(const uint32_t *counts, uint32_t slabs, values kind, uint32_t predictions,
+                      float max_grad_norm)
+{
+    grad_norm_of(counts, slabs, kind, predictions, max_grad_norm, false);
+    grad_norm_of(counts, slabs, kind, predictions, max_grad_norm, true);
 }
 
 TEST(norm_and_clipping)

@@ -109,7 +109,7 @@ TEST(gather_and_scatter_are_each_others_transpose)
     fill(x, 8, 1);
     fill(dy, 6, 2);
     ref_gather(index, x, 3, 2, y);
-    ref_scatter(index, dy, 3, 4, 2, dx);
+    ref_scatter(index, dy, 3, 4, 2, false, dx);
     CHECK(y[0] == x[6] && y[2] == 0 && y[3] == 0 && y[5] == x[1]);
     CHECK(dx[6] == dy[0] && dx[2] == 0 && dx[5] == 0 && dx[1] == dy[5]);
     CHECK_NEAR(dot(y, dy, 6), dot(x, dx, 8), 1e-15);
@@ -224,6 +224,31 @@ TEST(gelu_forward_and_backward)
         ref_gelu_bwd(p.x, p.dy, 41, p.form, dx);
         CHECK_NEAR(difference(gelu_loss, &p, p.x, dx, 41), 0, CLOSE);
     }
+}
+
+// ---- tanh ----
+
+typedef struct tanh_problem {
+    double x[17], dy[17], y[17];
+} tanh_problem;
+
+static double tanh_loss(void *user)
+{
+    tanh_problem *p = user;
+    ref_tanh_fwd(p->x, 17, p->y);
+    return dot(p->y, p->dy, 17);
+}
+
+TEST(tanh_backward)
+{
+    tanh_problem p;
+    double dx[17];
+    for (int i = 0; i < 17; i++)
+        p.x[i] = (i - 8) / 4.0;
+    fill(p.dy, 17, 1);
+    ref_tanh_fwd(p.x, 17, p.y);
+    ref_tanh_bwd(p.y, p.dy, 17, dx);
+    CHECK_NEAR(difference(tanh_loss, &p, p.x, dx, 17), 0, CLOSE);
 }
 
 // ---- dropout ----
@@ -406,6 +431,7 @@ int main(void)
     RUN(embedding_backward);
     RUN(layernorm_forward_and_backward);
     RUN(gelu_forward_and_backward);
+    RUN(tanh_backward);
     RUN(dropout_keeps_its_share_and_the_mean);
     RUN(attention_backward_with_mask_and_dropout);
     RUN(attention_of_equal_scores_is_the_mean_of_the_unmasked_values);

@@ -123,7 +123,7 @@ TEST(a_saved_model_gives_the_same_answers)
     CHECK_OK(fill(text, (vkb_fill_params){0}, &before));
     CHECK_OK(vkb_model_save(taught.model, taught.folder));
     vkb_model_destroy(&taught.model);
-    CHECK_OK(vkb_model_load(device, taught.folder, &taught.model));
+    CHECK_OK(vkb_model_load(device, taught.folder, NULL, &taught.model));
     CHECK_OK(fill(text, (vkb_fill_params){0}, &after));
     check_same_fills(&before, &after);
     vkb_fill_result_free(&before);

@@ -88,7 +88,7 @@ TEST(a_resumed_run_equals_an_uninterrupted_one)
     vkb_trainer_destroy(&trainer);
     vkb_model_destroy(&l.model);
 
-    CHECK_OK(vkb_model_load(device, l.folder, &l.model));
+    CHECK_OK(vkb_model_load(device, l.folder, NULL, &l.model));
     trainer = lesson_trainer(&l, &quick);
     CHECK_OK(vkb_trainer_resume(trainer, l.folder));
     vkb_metrics metrics = lesson_steps(trainer, 8);

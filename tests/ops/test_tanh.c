@@ -1,0 +1,101 @@
+// tanh, forward and backward, on every device against the reference.
+#include "check.h"
+#include "devices.h"
+#include "harness.h"
+#include "ref.h"
+
+static vkb_device *device;
+
+typedef struct op_case {
+    tensor *x, *y, *dy, *dx;
+    uint32_t count;
+} op_case;
+
+static void record_fwd(gpu_stream *s, void *user)
+{
+    const op_case *g = user;
+    op_tanh_fwd(s, g->x->view, g->count, g->y->view);
+}
+
+static void record_bwd(gpu_stream *s, void *user)
+{
+    const op_case *g = user;
+    op_tanh_bwd(s, g->y->view, g->dy->view, g->count, g->dx->view);
+}
+
+static void forward(uint32_t count, values kind)
+{
+    trial *t = trial_open(device, "tanh_fwd %u values %d", count, kind);
+    op_case g = {.count = count};
+    g.x = trial_input(t, "x", count, kind);
+    g.y = trial_output(t, "y", count, LIMIT_FP32);
+    ref_tanh_fwd(g.x->ref, count, g.y->ref);
+    trial_run(t, record_fwd, &g);
+    CHECK(trial_close(&t));
+}
+
+static void backward(uint32_t count, values kind, bool in_place)
+{
+    trial *t = trial_open(device, "tanh_bwd %u values %d%s", count, kind,
+                          in_place ? " in place" : "");
+    op_case g = {.count = count};
+    g.y = trial_input(t, "y", count, kind);
+    if (in_place) {
+        g.dy = g.dx = trial_inout(t, "dy", count, VALUES_NORMAL, LIMIT_FP32);
+    } else {
+        g.dy = trial_input(t, "dy", count, VALUES_NORMAL);
+        g.dx = trial_output(t, "dx", count, LIMIT_FP32);
+    }
+    ref_tanh_bwd(g.y->ref, g.dy->ref, count, g.dx->ref);
+    trial_run(t, record_bwd, &g);
+    CHECK(trial_close(&t));
+}
+
+static const uint32_t COUNTS[] = {1, 2, 3, 4, 5, 17, 31, 33, 63, 64, 65, 100, 127, 2049, 100003};
+
+enum { COUNT_COUNT = sizeof COUNTS / sizeof *COUNTS };
+
+TEST(forward_and_backward)
+{
+    for (size_t i = 0; i < COUNT_COUNT; i++) {
+        forward(COUNTS[i], i % 2 ? VALUES_WIDE : VALUES_NORMAL);
+        backward(COUNTS[i], VALUES_NORMAL, i % 3 == 0);
+    }
+    forward(1000, VALUES_SMALL);
+    forward(1000, VALUES_FAR); // exp(600) must saturate
+    forward(10, VALUES_ZERO);
+}
+
+TEST(wrong_views_are_refused)
+{
+    trial *t = trial_open(device, "tanh with wrong views");
+    op_case g = {.count = 9};
+    g.x = trial_free_words(t, "x", 9, NULL);
+    g.y = trial_free_words(t, "y", 9, NULL);
+    g.dy = trial_free_words(t, "dy", 9, NULL);
+    g.dx = trial_free_words(t, "dx", 9, NULL);
+    trial_needs_all(t, g.x, record_fwd, &g);
+    trial_needs_all(t, g.y, record_fwd, &g);
+    trial_needs_all(t, g.y, record_bwd, &g);
+    trial_needs_all(t, g.dy, record_bwd, &g);
+    trial_needs_all(t, g.dx, record_bwd, &g);
+    CHECK(trial_close(&t));
+}
+
+// Also the variants that a device of another kind would get.
+static void on_device(vkb_device *dev)
+{
+    device = dev;
+    for (op_family family = OP_FAMILY_TILE; family <= OP_FAMILY_LANES; family++) {
+        printf("family %s\n", family == OP_FAMILY_TILE ? "tile" : "lanes");
+        op_force_family(family);
+        RUN(forward_and_backward);
+        RUN(wrong_views_are_refused);
+    }
+    op_force_family(OP_FAMILY_AUTO);
+}
+
+int main(void)
+{
+    return devices_run(on_device) ? check_report() : 77;
+}
