@@ -25,7 +25,7 @@ vkbert_room(text LIBS utf8proc cjson zlib zstd)
 vkbert_room(gpu LIBS ${CMAKE_DL_LIBS} Threads::Threads)
 vkbert_room(ops)
 vkbert_room(bert)
-vkbert_room(train LIBS cjson)
+vkbert_room(train LIBS cjson Threads::Threads)
 
 target_compile_definitions(room_base PRIVATE VKBERT_VERSION="${PROJECT_VERSION}" VKBERT_COMMIT="${VKBERT_COMMIT}")
 target_include_directories(room_gpu SYSTEM PRIVATE ${VOLK_INCLUDE} ${VULKAN_INCLUDE})

@@ -55,7 +55,8 @@ static vkb_status create(const vkb_tokenizer *tok, const vkb_dataset_params *par
     data->params.cache_folder = NULL; // the caller's string
     data->max_rows = max_rows;
     data->special = vkb_tokenizer_special(tok);
-    vkb_status status = dataset_begin_epoch(data, 0, &(uint64_t){0});
+    vkb_status status = dataset_begin_epoch(data, 0, &data->first_rows);
+    data->first_tokens = data->tokens;
     if (status == VKB_OK)
         *out = data;
     else
@@ -177,12 +178,17 @@ void dataset_pad(dataset_row *row, uint32_t pad, uint32_t length)
 
 uint64_t vkb_dataset_rows(const vkb_dataset *data)
 {
-    return data->rows;
+    return data->first_rows;
 }
 
 uint64_t vkb_dataset_tokens(const vkb_dataset *data)
 {
-    return data->tokens;
+    return data->first_tokens;
+}
+
+bool dataset_has_pairs(const vkb_dataset *data)
+{
+    return data->kind == &rows_pairs;
 }
 
 bool vkb_dataset_was_cached(const vkb_dataset *data)

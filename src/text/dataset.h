@@ -27,6 +27,9 @@ vkb_status dataset_begin_epoch(vkb_dataset *data, uint64_t epoch, uint64_t *rows
 // thread, but failures are told to one context. VKB_BAD_FILE: the token cache is damaged.
 vkb_status dataset_read(const vkb_dataset *data, uint64_t row, dataset_row *out);
 
+// Whether the rows are VKB_ROWS_PAIRS.
+bool dataset_has_pairs(const vkb_dataset *data);
+
 // Fills a row up behind its last token.
 void dataset_pad(dataset_row *row, uint32_t pad, uint32_t length);
 

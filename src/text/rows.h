@@ -41,7 +41,8 @@ struct vkb_dataset {
 
     uint64_t epoch; // the one begun last
     bool begun;
-    uint64_t rows, tokens;
+    uint64_t rows, tokens;             // of that epoch
+    uint64_t first_rows, first_tokens; // of the first
     struct {
         uint32_t *at;
         size_t count, capacity;

@@ -14,8 +14,9 @@
 // Everything that must be the same again: X(key, place in the trainer).
 #define STATE_LIST(X)                                                                              \
     X("draw", at.draw)                                                                             \
-    X("epoch", at.epoch)                                                                           \
-    X("row", at.row)                                                                               \
+    X("epoch", at.cursor.epoch)                                                                    \
+    X("row", at.cursor.row)                                                                        \
+    X("epoch_rows", at.cursor.rows)                                                                \
     X("seed", params.seed)
 
 // 64-bit numbers are strings: JSON's are doubles.
@@ -100,11 +101,12 @@ static vkb_status state_read(vkb_trainer *t, const char *path, const cJSON *stat
                         "%s: not a trainer state that vkbert wrote: resume from a folder that "
                         "vkbert train saved, or start anew with its model",
                         path);
-    if (rows != vkb_dataset_rows(t->data) || t->at.row > rows)
+    if (rows != vkb_dataset_rows(t->data) || t->at.cursor.row > t->at.cursor.rows)
         return vkb_fail(ctx, VKB_BAD_FILE,
-                        "%s: was saved with %llu rows of text, but now there are %zu: resume with "
+                        "%s: was saved with %llu rows of text, but now there are %llu: resume with "
                         "the same text and max_seq_length",
-                        path, (unsigned long long)rows, vkb_dataset_rows(t->data));
+                        path, (unsigned long long)rows,
+                        (unsigned long long)vkb_dataset_rows(t->data));
     t->at.step = (uint64_t)step->valuedouble;
     t->at.seconds = seconds->valuedouble;
     // A run that was fitted to a time keeps the length it had; else the flags decide anew.
@@ -123,13 +125,15 @@ vkb_status vkb_trainer_resume(vkb_trainer *t, const char *folder)
     cJSON *state = NULL;
     if (!path || !state_path)
         BASE_TRY(vkb_fail_memory(ctx, strlen(folder), "a path"));
+    BASE_TRY(gpu_wait_all(t->model->dev)); // the feeder starts again
     BASE_TRY(file_read(ctx, state_path, &text, NULL));
     state = cJSON_Parse(text);
     if (!state)
         BASE_TRY(vkb_fail(ctx, VKB_BAD_FILE, "%s: is not JSON", state_path));
     BASE_TRY(state_read(t, state_path, state));
     BASE_TRY(bert_params_load(t->model, path, moments, BASE_COUNT(moments)));
-    train_epoch_begin(t);
+    t->at.cursor.rows = 0; // its rows are to be made again
+    t->feeding = false;
     t->last = (vkb_metrics){.step = t->at.step, .max_steps = t->at.max_steps};
 cleanup:
     cJSON_Delete(state);

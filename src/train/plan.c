@@ -3,17 +3,6 @@
 
 #include <stdlib.h>
 
-// Zeros become the defaults; negative shares 0.
-void train_mask_complete(vkb_mask_params *m)
-{
-    m->mlm_probability = m->mlm_probability != 0 ? m->mlm_probability : 0.15;
-    m->mask_replace_prob = m->mask_replace_prob != 0 ? m->mask_replace_prob : 0.8;
-    m->random_replace_prob = m->random_replace_prob != 0 ? m->random_replace_prob : 0.1;
-    m->mask_replace_prob = m->mask_replace_prob > 0 ? m->mask_replace_prob : 0;
-    m->random_replace_prob = m->random_replace_prob > 0 ? m->random_replace_prob : 0;
-    m->static_copies = m->static_copies ? m->static_copies : 1;
-}
-
 vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
 {
 #define DEFAULT(field, value) p->field = p->field != 0 ? p->field : (value)
@@ -39,24 +28,31 @@ vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
         {"warmup_ratio", p->warmup_ratio, 0, 1},
         {"num_train_epochs", p->num_train_epochs, 0, 1e9},
         {"max_seconds", p->max_seconds, 0, 1e9},
-        {"mlm_probability", p->mask.mlm_probability, 1e-6, 1},
     };
     for (size_t i = 0; i < BASE_COUNT(checks); i++)
         if (!(checks[i].value >= checks[i].least && checks[i].value <= checks[i].most))
             return vkb_fail(ctx, VKB_BAD_ARGUMENT, "%s is %g, expected %g to %g", checks[i].name,
                             checks[i].value, checks[i].least, checks[i].most);
-    return VKB_OK;
+    if (p->objective < VKB_OBJECTIVE_MLM || p->objective > VKB_OBJECTIVE_MLM_NSP)
+        return vkb_fail(ctx, VKB_BAD_ARGUMENT, "there is no objective %d", (int)p->objective);
+    return train_mask_check(ctx, &p->mask);
 }
 
-bert_shape train_shape(const vkb_train_params *params, uint32_t length)
+vkb_status train_shape(vkb_context *ctx, const vkb_train_params *params, uint32_t length,
+                       bert_shape *shape)
 {
-    const uint32_t tokens = params->batch_size * length;
-    return (bert_shape){
+    const uint64_t tokens = (uint64_t)params->batch_size * length;
+    if (tokens > INT32_MAX)
+        return vkb_fail(ctx, VKB_BAD_ARGUMENT,
+                        "a batch of %u rows of %u tokens is too large, expected at most %d tokens",
+                        params->batch_size, length, INT32_MAX);
+    *shape = (bert_shape){
         .rows = params->batch_size,
         .length = length,
-        .predictions = op_mask_capacity(tokens, params->mask.mlm_probability, false),
+        .predictions = train_capacity(&params->mask, params->objective, (uint32_t)tokens),
         .training = true,
     };
+    return VKB_OK;
 }
 
 // ---- Plan ----
@@ -81,7 +77,10 @@ vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_config *config,
 {
     vkb_train_params params = *params_;
     bert_layout layout = {0};
+    bert_shape shape;
     vkb_status status = train_params_complete(ctx, &params);
+    if (status == VKB_OK)
+        status = train_shape(ctx, &params, max_seq_length, &shape);
     if (status == VKB_OK)
         status = bert_layout_create(ctx, config, UINT64_MAX / 2, 16, &layout);
     if (status != VKB_OK)
@@ -95,7 +94,7 @@ vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_config *config,
     const char *copies[] = {"weights", "gradients", "exp_avg", "exp_avg_sq"};
     for (size_t i = 0; i < BASE_COUNT(copies); i++)
         plan_add(&list, copies[i], 4 * layout.elements);
-    bert_acts_plan(config, train_shape(&params, max_seq_length), plan_add, &list);
+    bert_acts_plan(config, shape, plan_add, &list);
     bert_layout_free(&layout);
     *plan = list.entries;
     return VKB_OK;

@@ -10,10 +10,16 @@ enum { FITTING_GUESS = 1000 };
 // ---- Create and destroy ----
 
 vkb_status train_check_rows(const vkb_model *model, const vkb_tokenizer *tok,
-                            const vkb_dataset *data)
+                            const vkb_dataset *data, vkb_objective objective)
 {
     vkb_context *ctx = gpu_context(model->dev);
     const vkb_config *c = &model->config;
+    if (objective != VKB_OBJECTIVE_MLM && !c->next_sentence)
+        return vkb_fail(ctx, VKB_BAD_ARGUMENT,
+                        "the model has no next-sentence head, which this objective trains");
+    if (objective != VKB_OBJECTIVE_MLM && !dataset_has_pairs(data))
+        return vkb_fail(ctx, VKB_BAD_ARGUMENT,
+                        "the rows are no pairs of texts, which next-sentence prediction needs");
     if (vkb_tokenizer_size(tok) > c->vocab_size)
         return vkb_fail(ctx, VKB_BAD_FILE,
                         "the tokenizer has %u ids, but the model's vocab_size is %u: use the "
@@ -45,34 +51,15 @@ static vkb_status trainer_allocate(vkb_trainer *t)
     vkb_device *dev = t->model->dev;
     const vkb_config *c = &t->model->config;
     const bert_layout *layout = &t->model->layout;
-    const bert_shape shape = train_shape(&t->params, dataset_row_length(t->data));
-    const uint64_t tokens = (uint64_t)shape.rows * shape.length;
+    bert_shape shape;
     const uint32_t layers = c->num_hidden_layers;
+    BASE_TRY(train_shape(gpu_context(dev), &t->params, dataset_row_length(t->data), &shape));
     BASE_TRY(bert_params_create(dev, layout, layers, "gradients", &t->grads));
     BASE_TRY(bert_params_create(dev, layout, layers, "exp_avg", &t->exp_avg));
     BASE_TRY(bert_params_create(dev, layout, layers, "exp_avg_sq", &t->exp_avg_sq));
     BASE_TRY(bert_acts_create(dev, c, shape, &t->acts));
-    BASE_TRY(gpu_buffer_create(dev, "step_in", sizeof(struct step_in), GPU_LOCAL, &t->step));
     BASE_TRY(gpu_buffer_create(dev, "step_out", sizeof(struct step_out), GPU_LOCAL, &t->step_out));
-    BASE_TRY(gpu_buffer_create(dev, "raw ids", 4 * tokens, GPU_LOCAL, &t->raw_ids));
-    BASE_TRY(gpu_buffer_create(dev, "examples", 4ull * shape.rows, GPU_LOCAL, &t->examples));
 cleanup:
-    return status;
-}
-
-// Positions are 0 .. length-1 in each row, for good.
-static vkb_status positions_upload(vkb_trainer *t)
-{
-    const bert_shape shape = t->acts.shape;
-    const uint64_t tokens = (uint64_t)shape.rows * shape.length;
-    uint32_t *positions = malloc(tokens * sizeof(*positions));
-    if (!positions)
-        return vkb_fail_memory(gpu_context(t->model->dev), tokens * sizeof(*positions),
-                               "positions");
-    for (uint64_t i = 0; i < tokens; i++)
-        positions[i] = (uint32_t)(i % shape.length);
-    vkb_status status = gpu_upload(t->model->dev, t->acts.positions, positions);
-    free(positions);
     return status;
 }
 
@@ -87,19 +74,19 @@ vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, vkb_da
     t->model = model;
     t->data = data;
     t->params = *params;
-    t->special = vkb_tokenizer_special(tok);
     BASE_TRY(train_params_complete(ctx, &t->params));
-    BASE_TRY(train_check_rows(model, tok, data));
+    BASE_TRY(train_check_rows(model, tok, data, t->params.objective));
     trainer_count_steps(t);
-    const uint32_t length = dataset_row_length(data);
-    t->types = malloc(2ull * length * sizeof(*t->types));
-    if (!t->types)
-        BASE_TRY(vkb_fail_memory(ctx, 2ull * length * sizeof(*t->types), "a row"));
-    t->positions = t->types + length;
     BASE_TRY(trainer_allocate(t));
-    BASE_TRY(positions_upload(t));
+    BASE_TRY(train_inputs_create(model, tok, &t->acts, &t->inputs));
     BASE_TRY(train_record(t));
-    BASE_TRY(train_epoch_begin(t));
+    const train_feed_params feed = {
+        .data = data,
+        .inputs = &t->inputs,
+        .mask = t->params.mask,
+        .seed = t->params.seed,
+    };
+    BASE_TRY(train_feeder_create(&feed, &t->feeder));
     *out = t;
     return VKB_OK;
 cleanup:
@@ -117,21 +104,17 @@ void vkb_trainer_destroy(vkb_trainer **trainer)
     gpu_stream_destroy(&t->first);
     gpu_stream_destroy(&t->more);
     gpu_stream_destroy(&t->update);
-    for (uint32_t i = 0; i < TRAIN_SLOTS; i++) {
-        gpu_stream_destroy(&t->slots[i].copy_in);
+    for (uint32_t i = 0; i < TRAIN_RESULTS; i++) {
         gpu_stream_destroy(&t->results[i].copy_out);
-        gpu_buffer_destroy(&t->slots[i].rows);
         gpu_buffer_destroy(&t->results[i].out);
     }
-    gpu_buffer_destroy(&t->step);
+    train_feeder_destroy(&t->feeder);
+    train_inputs_free(&t->inputs);
     gpu_buffer_destroy(&t->step_out);
-    gpu_buffer_destroy(&t->raw_ids);
-    gpu_buffer_destroy(&t->examples);
     bert_acts_free(&t->acts);
     bert_params_free(&t->grads);
     bert_params_free(&t->exp_avg);
     bert_params_free(&t->exp_avg_sq);
-    free(t->types);
     free(t);
 }
 
@@ -161,9 +144,12 @@ static void result_take(vkb_trainer *t, train_result *result)
     steps_fit(t, m.step, used);
 
     m.loss = out->predictions ? (double)out->loss_sum / out->predictions : 0;
+    m.next_sentence_loss = out->pairs ? (double)out->pair_loss_sum / out->pairs : 0;
+    m.next_sentence_accuracy = out->pairs ? (double)out->pairs_right / out->pairs : 0;
     m.grad_norm = out->grad_norm;
     m.masked_tokens = out->predictions;
     m.overflowed_tokens = out->overflow;
+    m.stalls = t->stalls;
     m.max_steps = t->at.max_steps;
     m.seconds = used;
     m.tokens_per_second = pace_tokens_per_second(&t->pace);
@@ -176,7 +162,7 @@ static vkb_status results_take(vkb_trainer *t, bool wait)
 {
     vkb_device *dev = t->model->dev;
     while (t->oldest_result < t->next_result) {
-        train_result *result = &t->results[t->oldest_result % TRAIN_SLOTS];
+        train_result *result = &t->results[t->oldest_result % TRAIN_RESULTS];
         if (!gpu_done(dev, result->ticket)) {
             if (!wait)
                 break;
@@ -193,18 +179,59 @@ static vkb_status results_take(vkb_trainer *t, bool wait)
 
 // ---- Step ----
 
+static struct step_in step_values(const vkb_trainer *t, double rate, uint64_t mask_epoch)
+{
+    const double n = (double)(t->at.step + 1); // of the betas as the device has them, in fp32
+    return (struct step_in){
+        .seed_low = (uint32_t)t->params.seed,
+        .seed_high = (uint32_t)(t->params.seed >> 32),
+        .step = (uint32_t)t->at.draw,
+        .epoch = (uint32_t)mask_epoch,
+        .lr = (float)rate,
+        .bias_correction1 = (float)(1.0 - pow((float)t->params.adam_beta1, n)),
+        .bias_correction2 = (float)(1.0 - pow((float)t->params.adam_beta2, n)),
+        .max_grad_norm = (float)t->params.max_grad_norm,
+    };
+}
+
+// Submits the next micro-batch, the first of its step or a later one.
+static vkb_status micro_submit(vkb_trainer *t, double rate, bool first, train_feed *feed)
+{
+    vkb_status status = VKB_OK;
+    vkb_device *dev = t->model->dev;
+    uint64_t ticket;
+    if (!t->feeding)
+        BASE_TRY(train_feeder_start(t->feeder, t->at.cursor));
+    BASE_TRY(train_feeder_next(t->feeder, feed));
+    // The first rows of a run are waited for; after them the device should always have work.
+    t->stalls += t->feeding && feed->was_late && gpu_done(dev, t->last_ticket);
+    t->feeding = true;
+    *(struct step_in *)gpu_mapped(train_slot_views(&t->inputs, feed->slot).step) =
+        step_values(t, rate, feed->epoch);
+    gpu_stream *streams[] = {feed->slot->copy_in, first ? t->first : t->more};
+    BASE_TRY(gpu_submit(dev, streams, BASE_COUNT(streams), &ticket));
+    train_feeder_submitted(t->feeder, ticket);
+    t->last_ticket = ticket;
+    t->at.cursor = feed->after;
+    t->at.draw++;
+cleanup:
+    return status;
+}
+
 static vkb_status update_submit(vkb_trainer *t, double rate, uint64_t tokens)
 {
-    train_result *result = &t->results[t->next_result % TRAIN_SLOTS];
+    train_result *result = &t->results[t->next_result % TRAIN_RESULTS];
     gpu_stream *streams[] = {t->update, result->copy_out};
     result->tokens = tokens;
     result->metrics = (vkb_metrics){
         .step = t->at.step + 1,
-        .epoch = (double)t->at.epoch + (double)t->at.row / (double)vkb_dataset_rows(t->data),
+        .epoch = (double)t->at.cursor.epoch +
+                 (double)t->at.cursor.row / (double)t->at.cursor.rows,
         .learning_rate = rate,
     };
     vkb_status status = gpu_submit(t->model->dev, streams, BASE_COUNT(streams), &result->ticket);
     if (status == VKB_OK) {
+        t->last_ticket = result->ticket;
         t->at.step++;
         t->next_result++;
     }
@@ -226,20 +253,16 @@ vkb_status vkb_train_step(vkb_trainer *t, vkb_metrics *metrics, bool *done)
     if (t->at.step < t->at.max_steps) {
         if (t->started == 0)
             t->started = train_clock();
-        if (t->at.row >= vkb_dataset_rows(t->data)) {
-            t->at.epoch++;
-            t->at.row = 0;
-            BASE_TRY(train_epoch_begin(t));
-        }
-        BASE_TRY(results_take(t, t->next_result - t->oldest_result == TRAIN_SLOTS));
+        BASE_TRY(results_take(t, t->next_result - t->oldest_result == TRAIN_RESULTS));
 
         const train_schedule schedule = trainer_schedule(t);
         const double rate = train_rate(&schedule, t->at.step);
+        train_feed feed = {0};
         uint64_t tokens = 0;
-        for (uint32_t k = 0;
-             k < t->params.gradient_accumulation_steps && t->at.row < vkb_dataset_rows(t->data);
-             k++)
-            BASE_TRY(train_feed(t, rate, k == 0, &tokens));
+        for (uint32_t k = 0; k < t->params.gradient_accumulation_steps && !feed.ends_epoch; k++) {
+            BASE_TRY(micro_submit(t, rate, k == 0, &feed));
+            tokens += feed.tokens;
+        }
         BASE_TRY(update_submit(t, rate, tokens));
         BASE_TRY(results_take(t, false));
     }

@@ -34,11 +34,21 @@ static void must(const bench *b, vkb_status status)
 static void record_step(gpu_stream *s, void *user)
 {
     const bench *b = user;
-    const vkb_special_ids special = {.pad = 0, .cls = 1, .sep = 2, .unk = 3, .mask = 4};
+    const vkb_mask_params masks = {
+        .mlm_probability = 0.15, .mask_replace_prob = 0.8, .random_replace_prob = 0.1};
+    const train_inputs inputs = {
+        .dev = b->dev,
+        .acts = &b->acts,
+        .step = b->step,
+        .raw_ids = b->raw_ids,
+        .examples = b->examples,
+        .continues = b->examples, // only read for whole words
+        .special = {.pad = 0, .cls = 1, .sep = 2, .unk = 3, .mask = 4},
+        .vocab_size = b->run.config->vocab_size,
+    };
     const bert_adamw adamw = {0.9f, 0.999f, 1e-8f, 0.01f};
     gpu_fill(s, gpu_whole(b->step_out), 0);
-    train_draw(s, &b->acts, b->run.config, special, &(vkb_mask_params){.mlm_probability = 0.15, .mask_replace_prob = 0.8, .random_replace_prob = 0.1}, b->run.step,
-               b->run.step_out, gpu_whole(b->raw_ids), gpu_whole(b->examples));
+    train_draw(s, &inputs, &masks, VKB_OBJECTIVE_MLM, b->run.step_out);
     bert_forward(s, &b->run);
     bert_head_forward(s, &b->run);
     bert_loss(s, &b->run, true);
