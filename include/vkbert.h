@@ -156,6 +156,10 @@ typedef struct vkb_text_source {
     void *user;
 } vkb_text_source;
 
+// Finds the source's files without reading them. VKB_BAD_FILE names a path that is not there or cannot
+// be read, a glob or a folder without a file.
+VKB_API vkb_status vkb_text_source_check(vkb_context *ctx, const vkb_text_source *source);
+
 // ---- Tokenizer ----
 
 typedef struct vkb_tokenizer vkb_tokenizer;
@@ -207,6 +211,10 @@ typedef struct vkb_vocab_params { // 0: the default in brackets
     uint32_t min_frequency;       // [2]
     uint32_t limit_alphabet;      // [1000]
     bool cased;                   // keep case and accents
+    // The first pieces, in this order; [PAD], [UNK], [CLS], [SEP] and [MASK] must be among them.
+    const char *const *special_tokens; // [those five]
+    uint32_t special_token_count;
+    uint32_t unused; // pieces [unused0], [unused1], ... behind them, for words to be added later [0]
 } vkb_vocab_params;
 
 // From a model folder: tokenizer.json, else vocab.txt with tokenizer_config.json.

@@ -1,7 +1,7 @@
 // vkbert eval: loss, perplexity and accuracy of a model on held-out text, over masks that depend on
 // the seed alone.
 #include "cli/cli.h"
-#include "cli/files.h"
+#include "cli/text_flags.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,27 +11,27 @@ typedef struct eval_options {
     const char *model;
     text_list files;
     int64_t max_seq_length, max_samples, batch_size, seed;
-    double mlm_probability;
-    bool line_by_line, always_mask, json;
+    text_options text;
+    row_options rows;
+    mask_options mask;
+    bool json;
 } eval_options;
 
 #define AT(member) offsetof(eval_options, member)
 static const flag rows[] = {
     FLAG_GROUP("Model and text"),
     {"model", FLAG_TEXT, AT(model), .letter = 'm', .value = "MODEL", .help = "a model's folder"},
-    {"validation-file", FLAG_LIST, AT(files), .value = "F...", .help = "text files, UTF-8"},
+    {"validation-file", FLAG_LIST, AT(files), .value = "F...", .help = CLI_TEXT_FILES},
     {"max-seq-length", FLAG_INT, AT(max_seq_length), .value = "N", .low = 4,
      .help = "tokens a row; else as many as the model takes, 512 at most"},
-    {"line-by-line", FLAG_BOOL, AT(line_by_line),
-     .help = "a row a line; else lines are joined and cut to full rows"},
+    CLI_FLAGS_TEXT(eval_options, text),
+    CLI_FLAGS_ROWS(eval_options, rows),
     {"max-eval-samples", FLAG_INT, AT(max_samples), .value = "N", .low = 1,
      .help = "rows used; else all"},
-    FLAG_GROUP("Masks"),
-    {"mlm-probability", FLAG_REAL, AT(mlm_probability), "0.15", .value = "P", .low = 0.001,
-     .high = 1, .help = "share of the tokens to predict"},
-    {"always-mask", FLAG_BOOL, AT(always_mask),
-     .help = "they all become [MASK]; else 80 % do, 10 % a random token, 10 % stay"},
-    {"seed", FLAG_INT, AT(seed), "42", .value = "N", .help = "the masks are a function of it"},
+    FLAG_GROUP("Objective"),
+    CLI_FLAG_OBJECTIVE(eval_options, rows),
+    CLI_FLAGS_MASKS(eval_options, mask),
+    {"seed", FLAG_INT, AT(seed), "42", .value = "N", .help = "masks and pairs are a function of it"},
     FLAG_GROUP("Work and result"),
     {"per-device-eval-batch-size", FLAG_INT, AT(batch_size), "8", .value = "N", .low = 1,
      .high = 65536, .help = "rows a pass"},
@@ -47,14 +47,19 @@ static const flag_refusal refused[] = {
 };
 
 static vkb_status print_result(cli_state *cli, const vkb_eval_result *r, double unigram,
-                               uint32_t length, bool json)
+                               uint32_t length, vkb_objective objective, bool json)
 {
     if (!json) {
-        printf("loss        %.4f nats per masked token\n", r->loss);
-        printf("perplexity  %.3f\n", r->perplexity);
-        printf("top-1       %.2f %%\n", 100 * r->top1);
-        printf("top-5       %.2f %%\n", 100 * r->top5);
-        printf("unigram     %.4f nats: the loss without any context\n", unigram);
+        if (objective != VKB_OBJECTIVE_NSP) {
+            printf("loss        %.4f nats per masked token\n", r->loss);
+            printf("perplexity  %.3f\n", r->perplexity);
+            printf("top-1       %.2f %%\n", 100 * r->top1);
+            printf("top-5       %.2f %%\n", 100 * r->top5);
+            printf("unigram     %.4f nats: the loss without any context\n", unigram);
+        }
+        if (objective != VKB_OBJECTIVE_MLM)
+            printf("next        %.4f nats a pair, %.2f %% right\n", r->next_sentence_loss,
+                   100 * r->next_sentence_accuracy);
         printf("masked      %s tokens in %s rows of %u\n", show_count(r->masked_tokens).text,
                show_count(r->rows).text, length);
         printf("time        %s\n", show_seconds(r->seconds).text);
@@ -66,6 +71,10 @@ static vkb_status print_result(cli_state *cli, const vkb_eval_result *r, double 
     cJSON_AddNumberToObject(tree, "top1", r->top1);
     cJSON_AddNumberToObject(tree, "top5", r->top5);
     cJSON_AddNumberToObject(tree, "unigram_entropy", unigram);
+    if (objective != VKB_OBJECTIVE_MLM) {
+        cJSON_AddNumberToObject(tree, "next_sentence_loss", r->next_sentence_loss);
+        cJSON_AddNumberToObject(tree, "next_sentence_accuracy", r->next_sentence_accuracy);
+    }
     cJSON_AddNumberToObject(tree, "masked_tokens", (double)r->masked_tokens);
     cJSON_AddNumberToObject(tree, "rows", (double)r->rows);
     cJSON_AddNumberToObject(tree, "max_seq_length", length);
@@ -83,14 +92,18 @@ static vkb_status run(cli_state *cli, flag_set *set)
     vkb_eval_result result = {0};
     vkb_status status = VKB_OK;
     vkb_eval_params params = {.batch_size = (uint32_t)options->batch_size,
-                              .mask = {.mlm_probability = options->mlm_probability,
-                                       .mask_replace_prob = options->always_mask ? 1 : 0,
-                                       .random_replace_prob = options->always_mask ? -1 : 0},
+                              .mask = mask_params(&options->mask),
+                              .objective = row_objective(&options->rows),
                               .seed = (uint64_t)options->seed};
+    vkb_dataset_params data_params = {
+        .max_samples = options->max_samples > 0 ? (uint64_t)options->max_samples : 0,
+        .seed = (uint64_t)options->seed,
+    };
     if (!options->files.count)
         CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT, "--validation-file F... is needed"));
     CLI_TRY(cli_check_model(cli, options->model));
-    CLI_TRY(files_check_text(cli, &options->files));
+    CLI_TRY(row_params(cli, &options->rows, &data_params));
+    CLI_TRY(text_check(cli, &options->files));
     CLI_TRY(cli_open_device(cli, &options->common, &device));
     CLI_TRY(vkb_tokenizer_load(cli->ctx, options->model, &tok));
     CLI_TRY(vkb_model_load(device, options->model, NULL, &model));
@@ -101,18 +114,12 @@ static vkb_status run(cli_state *cli, flag_set *set)
         CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT,
                          "--max-seq-length %" PRId64 " is more than the model's %u positions",
                          wanted, positions));
-    vkb_dataset_params data_params = {
-        .max_seq_length = wanted > 0        ? (uint32_t)wanted
-                          : positions < 512 ? positions
-                                            : 512,
-        .rows = options->line_by_line ? VKB_ROWS_LINES : VKB_ROWS_GROUPED,
-        .max_samples = options->max_samples > 0 ? (size_t)options->max_samples : 0,
-    };
-    const vkb_text_source source = {.paths = options->files.at, .path_count = options->files.count};
+    data_params.max_seq_length = wanted > 0 ? (uint32_t)wanted : positions < 512 ? positions : 512;
+    const vkb_text_source source = text_source(cli, &options->files, &options->text);
     CLI_TRY(vkb_dataset_load(tok, &source, &data_params, &data, NULL));
     CLI_TRY(vkb_evaluate(model, tok, data, &params, &result));
     status = print_result(cli, &result, vkb_dataset_unigram_entropy(data),
-                          data_params.max_seq_length, options->json);
+                          data_params.max_seq_length, params.objective, options->json);
 cleanup:
     vkb_dataset_destroy(&data);
     vkb_model_destroy(&model);

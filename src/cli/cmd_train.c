@@ -19,23 +19,35 @@ static vkb_status open_tokenizer(train_run *run)
                                .min_frequency = (uint32_t)o->min_frequency,
                                .cased = o->cased};
     output_note(&run->cli->out, "training a vocabulary of %" PRId64 " on the text", o->vocab_size);
-    return vkb_tokenizer_train(
-        run->cli->ctx, &(vkb_text_source){.paths = o->train_files.at, .path_count = o->train_files.count},
-        &params, &run->tok);
+    const vkb_text_source source = text_source(run->cli, &o->train_files, &o->text);
+    return vkb_tokenizer_train(run->cli->ctx, &source, &params, &run->tok);
 }
 
 static vkb_status load_file_set(train_run *run, const text_list *files, int64_t max_samples,
                                 double split, vkb_dataset **out, vkb_dataset **held_out)
 {
+    const train_options *o = run->options;
+    const vkb_text_source source = text_source(run->cli, files, &o->text);
     vkb_dataset_params params = {
         .max_seq_length = run->max_seq_length,
-        .rows = run->options->line_by_line ? VKB_ROWS_LINES : VKB_ROWS_GROUPED,
-        .max_samples = max_samples > 0 ? (size_t)max_samples : 0,
+        .max_samples = max_samples > 0 ? (uint64_t)max_samples : 0,
+        .max_held_out_samples = o->max_eval_samples > 0 ? (uint64_t)o->max_eval_samples : 0,
         .validation_split = split,
+        .seed = (uint64_t)o->seed,
     };
-    return vkb_dataset_load(
-        run->tok, &(vkb_text_source){.paths = files->at, .path_count = files->count}, &params, out,
-        held_out);
+    vkb_status status = row_params(run->cli, &o->rows, &params);
+    if (status != VKB_OK)
+        return status;
+    return vkb_dataset_load(run->tok, &source, &params, out, held_out);
+}
+
+static void note_text(train_run *run, const char *what, const vkb_dataset *data)
+{
+    const uint64_t rows = vkb_dataset_rows(data), tokens = vkb_dataset_tokens(data);
+    output_note(&run->cli->out, "%s: %s rows of %u, %s tokens, %.1f %% full%s", what,
+                show_count(rows).text, run->max_seq_length, show_count(tokens).text,
+                100.0 * (double)tokens / ((double)rows * run->max_seq_length),
+                vkb_dataset_was_cached(data) ? ", from the cache" : "");
 }
 
 static vkb_status load_text(train_run *run)
@@ -50,13 +62,12 @@ static vkb_status load_text(train_run *run)
         CLI_TRY(
             load_file_set(run, &o->validation_files, o->max_eval_samples, 0, &run->valid, NULL));
     if (run->train)
-        output_note(&run->cli->out, "text: %s rows of %u, %s tokens",
-                    show_count(vkb_dataset_rows(run->train)).text, run->max_seq_length,
-                    show_count(vkb_dataset_tokens(run->train)).text);
-    if (run->valid)
-        output_note(&run->cli->out, "held out: %s rows, unigram entropy %.3f nats",
-                    show_count(vkb_dataset_rows(run->valid)).text,
+        note_text(run, "text", run->train);
+    if (run->valid) {
+        note_text(run, "held out", run->valid);
+        output_note(&run->cli->out, "held out: unigram entropy %.3f nats",
                     vkb_dataset_unigram_entropy(run->valid));
+    }
 cleanup:
     return status;
 }
@@ -83,6 +94,8 @@ static vkb_status choose_config(train_run *run)
         CLI_TRY(vkb_folder_open(run->cli->ctx, model_folder(run), &folder));
         run->config = *vkb_folder_config(folder);
     }
+    run->config.next_sentence =
+        run->config.next_sentence || row_objective(&run->options->rows) != VKB_OBJECTIVE_MLM;
     status = train_choose_length(run);
 cleanup:
     vkb_folder_close(&folder);
@@ -92,8 +105,10 @@ cleanup:
 static vkb_status make_model(train_run *run)
 {
     const train_options *o = run->options;
+    const vkb_load_params load = {.next_sentence = run->config.next_sentence,
+                                  .seed = (uint64_t)o->seed};
     if (!train_from_scratch(run))
-        return vkb_model_load(run->device, model_folder(run), NULL, &run->model);
+        return vkb_model_load(run->device, model_folder(run), &load, &run->model);
     vkb_init_params init = {
         .seed = (uint64_t)o->seed,
         .sinusoidal_positions = strcmp(o->position_init, "sinusoidal") == 0,
@@ -115,8 +130,8 @@ static vkb_status check_files(train_run *run)
         CLI_TRY(cli_check_model(run->cli, o->tokenizer));
     if (o->config_name && !path_exists(o->config_name))
         CLI_TRY(cli_fail(run->cli, VKB_BAD_FILE, "%s: there is no such file", o->config_name));
-    CLI_TRY(files_check_text(run->cli, &o->train_files));
-    CLI_TRY(files_check_text(run->cli, &o->validation_files));
+    CLI_TRY(text_check(run->cli, &o->train_files));
+    CLI_TRY(text_check(run->cli, &o->validation_files));
 cleanup:
     return status;
 }

@@ -27,34 +27,6 @@ bool path_in(char *path, const char *folder, const char *name)
     return length > 0 && length < PATH_BYTES;
 }
 
-static vkb_status check_text(cli_state *cli, const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    if (strcmp(path, "-") == 0)
-        return cli_fail(cli, VKB_BAD_ARGUMENT,
-                        "text is not read from standard input in this version: give a file");
-    if (path_is_folder(path))
-        return cli_fail(cli, VKB_BAD_FILE, "%s is a folder; give the text files in it (%s/*.txt)",
-                        path, path);
-    if (access(path, R_OK) != 0)
-        return cli_fail(cli, VKB_BAD_FILE, "%s cannot be read: %s", path, strerror(errno));
-    if (dot &&
-        (!strcasecmp(dot, ".json") || !strcasecmp(dot, ".jsonl") || !strcasecmp(dot, ".csv")))
-        return cli_fail(cli, VKB_BAD_FILE,
-                        "%s: JSON and CSV are not read in this version: write its texts to a .txt "
-                        "file, one a line",
-                        path);
-    return VKB_OK;
-}
-
-vkb_status files_check_text(cli_state *cli, const text_list *files)
-{
-    vkb_status status = VKB_OK;
-    for (size_t i = 0; i < files->count && status == VKB_OK; i++)
-        status = check_text(cli, files->at[i]);
-    return status;
-}
-
 static vkb_status fail_write(cli_state *cli, const char *path)
 {
     return cli_fail(cli, VKB_IO, "%s cannot be written: %s", path, strerror(errno));

@@ -1,5 +1,4 @@
-// The program's own files: reports written whole or not at all, text files checked before anything
-// slow starts, and output folders.
+// The program's own files: reports written whole or not at all, and output folders.
 #ifndef VKB_CLI_FILES_H
 #define VKB_CLI_FILES_H
 
@@ -11,9 +10,6 @@ bool path_is_folder(const char *path);
 bool path_exists(const char *path);
 // Writes folder/name to path[PATH_BYTES]; false when it does not fit.
 bool path_in(char *path, const char *folder, const char *name);
-
-// VKB_BAD_FILE unless each is a plain text file that can be read.
-vkb_status files_check_text(cli_state *cli, const text_list *files);
 
 // Writes text to folder/name, synced, under a temporary name until it is whole.
 vkb_status file_write_text(cli_state *cli, const char *folder, const char *name, const char *text);

@@ -80,6 +80,20 @@ void output_end_line(output *out)
     out->line_shown = false;
 }
 
+void output_clear_line(output *out)
+{
+    if (out->line_shown)
+        fputs("\r\033[K", stderr);
+    out->line_shown = false;
+}
+
+void output_bar(char *bar, int width, double share)
+{
+    for (int i = 0; i < width; i++)
+        bar[i] = i < share * width ? '=' : ' ';
+    bar[width] = 0;
+}
+
 vkb_status output_json(cli_state *cli, cJSON *tree)
 {
     char *text = tree ? cJSON_Print(tree) : NULL;

@@ -34,6 +34,10 @@ void output_warn(output *out, const char *format, ...) OUTPUT_PRINTF(2, 3);
 // Replaces the live line; nothing off a terminal. output_end_line keeps what it shows.
 void output_live(output *out, const char *line);
 void output_end_line(output *out);
+void output_clear_line(output *out);
+
+// A bar of `width` characters and a NUL, filled up to share.
+void output_bar(char *bar, int width, double share);
 
 // Prints the tree as the one JSON document of stdout and deletes it. tree may be NULL: memory was
 // exhausted while it was built.

@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/files.h"
+#include "cli/text_flags.h"
 
 typedef struct train_options {
     common_options common;
@@ -25,11 +26,13 @@ typedef struct train_options {
     // data
     text_list train_files, validation_files;
     double validation_split;
-    int64_t max_seq_length, max_train_samples, max_eval_samples, workers;
-    bool line_by_line, pad_to_max_length;
+    int64_t max_seq_length, max_train_samples, max_eval_samples;
+    bool pad_to_max_length;
+    text_options text;
+    row_options rows;
     // objective
-    double mlm_probability, eval_mlm_probability;
-    bool always_mask;
+    mask_options mask;
+    double eval_mlm_probability;
     // optimiser
     double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     const char *scheduler;

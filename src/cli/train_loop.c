@@ -120,9 +120,7 @@ static void show_live(train_run *run, bool last)
     const vkb_metrics *m = &run->metrics;
     char line[256], bar[BAR_WIDTH + 1];
     double share = m->max_steps ? (double)m->step / (double)m->max_steps : 0;
-    for (int i = 0; i < BAR_WIDTH; i++)
-        bar[i] = i < share * BAR_WIDTH ? '=' : ' ';
-    bar[BAR_WIDTH] = 0;
+    output_bar(bar, BAR_WIDTH, share);
     snprintf(line, sizeof(line),
              "[%s] %" PRIu64 "/%" PRIu64 "  loss %.3f  lr %.1e  %s tok/s  %s left", bar, m->step,
              m->max_steps, m->loss, m->learning_rate, show_pace(m).text, show_left(m).text);

@@ -44,9 +44,13 @@ bool train_from_scratch(const train_run *run)
 
 vkb_status train_apply_recipe(train_run *run)
 {
+    const train_options *o = run->options;
+    const bool shares_given = flags_given(run->set, &o->mask.mask_replace) ||
+                              flags_given(run->set, &o->mask.random_replace);
     vkb_status status = VKB_OK;
-    for (size_t i = 0; run->options->recipe && i < CLI_COUNT(recipe_small) && status == VKB_OK; i++)
-        status = flags_default(run->cli, run->set, recipe_small[i].name, recipe_small[i].value);
+    for (size_t i = 0; o->recipe && i < CLI_COUNT(recipe_small) && status == VKB_OK; i++)
+        if (!shares_given || strcmp(recipe_small[i].name, "always-mask") != 0)
+            status = flags_default(run->cli, run->set, recipe_small[i].name, recipe_small[i].value);
     return status;
 }
 
@@ -61,8 +65,8 @@ void train_print_recipe(train_run *run)
                     "%g --always-mask %s --max-seq-length %u --per-device-train-batch-size "
                     "%" PRId64,
                     o->recipe, o->learning_rate, o->warmup_ratio, o->adam_beta1, o->adam_beta2,
-                    o->adam_epsilon, o->weight_decay, o->max_grad_norm, o->mlm_probability,
-                    o->always_mask ? "true" : "false", run->max_seq_length, o->batch_size);
+                    o->adam_epsilon, o->weight_decay, o->max_grad_norm, o->mask.probability,
+                    o->mask.always_mask ? "true" : "false", run->max_seq_length, o->batch_size);
         if (train_from_scratch(run))
             output_note(out,
                         "recipe %s, initial weights: --initializer-range %.4g --position-init %s "
@@ -147,10 +151,15 @@ static vkb_status check_data_flags(train_run *run)
         return cli_fail(cli, VKB_BAD_ARGUMENT,
                         "--do-eval needs held-out text: --validation-file F..., or "
                         "--validation-split-percentage P above 0");
-    if (o->max_eval_samples > 0 && !o->validation_files.count)
-        return cli_fail(cli, VKB_BAD_ARGUMENT,
-                        "--max-eval-samples needs --validation-file F...; to hold out less, lower "
-                        "--validation-split-percentage");
+    for (size_t i = 0; i < o->train_files.count; i++)
+        if (strcmp(o->train_files.at[i], "-") == 0 && !o->tokenizer && !o->model)
+            return cli_fail(cli, VKB_BAD_ARGUMENT,
+                            "standard input can be read once, but a run from scratch reads the text "
+                            "twice: give --tokenizer-name DIR, or a file");
+    vkb_dataset_params rows = {0};
+    vkb_status status = row_params(cli, &o->rows, &rows);
+    if (status != VKB_OK)
+        return status;
     if (strcmp(o->eval_strategy, "no") != 0 && !has_valid)
         return cli_fail(cli, VKB_BAD_ARGUMENT,
                         "--eval-strategy %s needs held-out text: --validation-file F...",
@@ -248,16 +257,6 @@ static vkb_schedule schedule_of(const char *name)
                                                    : VKB_LINEAR;
 }
 
-static vkb_mask_params masks_of(const train_options *o, double probability)
-{
-    vkb_mask_params masks = {.mlm_probability = probability};
-    if (o->always_mask) {
-        masks.mask_replace_prob = 1;
-        masks.random_replace_prob = -1;
-    }
-    return masks;
-}
-
 void train_fill_params(train_run *run)
 {
     const train_options *o = run->options;
@@ -276,13 +275,16 @@ void train_fill_params(train_run *run)
         .num_train_epochs = o->epochs,
         .max_steps = o->max_steps > 0 ? (uint64_t)o->max_steps : 0,
         .max_seconds = o->max_seconds,
-        .mask = masks_of(o, o->mlm_probability),
+        .mask = mask_params(&o->mask),
+        .objective = row_objective(&o->rows),
         .seed = (uint64_t)o->seed,
     };
     run->eval_params = (vkb_eval_params){
         .batch_size = (uint32_t)o->eval_batch_size,
-        .mask = masks_of(o, isnan(o->eval_mlm_probability) ? o->mlm_probability
-                                                           : o->eval_mlm_probability),
+        .mask = mask_params(&o->mask),
+        .objective = row_objective(&o->rows),
         .seed = (uint64_t)o->seed,
     };
+    if (!isnan(o->eval_mlm_probability))
+        run->eval_params.mask.mlm_probability = o->eval_mlm_probability;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,12 @@ vkb_status train_log_step(train_run *run)
     add_number(tree, "grad_norm", m->grad_norm);
     add_number(tree, "masked_tokens", (double)m->masked_tokens);
     add_number(tree, "overflowed_tokens", (double)m->overflowed_tokens);
+    if (run->params.objective != VKB_OBJECTIVE_MLM) {
+        add_number(tree, "next_sentence_loss", m->next_sentence_loss);
+        add_number(tree, "next_sentence_accuracy", m->next_sentence_accuracy);
+    }
     add_number(tree, "tokens_per_second", m->tokens_per_second);
+    add_number(tree, "stalls", (double)m->stalls);
     add_number(tree, "seconds", m->seconds);
     run->log_loss_sum = 0;
     run->log_losses = 0;
@@ -62,6 +68,10 @@ vkb_status train_log_eval(train_run *run, const vkb_eval_result *result)
     add_number(tree, "eval_accuracy", result->top1);
     add_number(tree, "eval_accuracy_top5", result->top5);
     add_number(tree, "perplexity", result->perplexity);
+    if (run->eval_params.objective != VKB_OBJECTIVE_MLM) {
+        add_number(tree, "eval_next_sentence_loss", result->next_sentence_loss);
+        add_number(tree, "eval_next_sentence_accuracy", result->next_sentence_accuracy);
+    }
     return append_line(run, tree);
 }
 
@@ -90,6 +100,7 @@ static void add_train_results(const train_run *run, cJSON *tree)
     add_number(tree, "train_samples_per_second", rate(rows, m->seconds));
     add_number(tree, "train_steps_per_second", rate((double)m->step, m->seconds));
     add_number(tree, "train_tokens_per_second", m->tokens_per_second);
+    add_number(tree, "train_stalls", (double)m->stalls);
 }
 
 static void add_eval_results(const train_run *run, cJSON *tree)
@@ -105,6 +116,10 @@ static void add_eval_results(const train_run *run, cJSON *tree)
     add_number(tree, "perplexity", r->perplexity);
     add_number(tree, "eval_accuracy", r->top1);
     add_number(tree, "eval_accuracy_top5", r->top5);
+    if (run->eval_params.objective != VKB_OBJECTIVE_MLM) {
+        add_number(tree, "eval_next_sentence_loss", r->next_sentence_loss);
+        add_number(tree, "eval_next_sentence_accuracy", r->next_sentence_accuracy);
+    }
     add_number(tree, "eval_masked_tokens", (double)r->masked_tokens);
     add_number(tree, "eval_mlm_probability", run->eval_params.mask.mlm_probability);
     add_number(tree, "unigram_entropy", vkb_dataset_unigram_entropy(run->valid));
@@ -183,8 +198,11 @@ static void add_training(const train_run *run, card_text *card)
         run->max_seq_length, show_count(vkb_dataset_tokens(run->train)).text);
     add(card, "| steps, epochs | %s, %.2f |\n", show_count(m->step).text, m->epoch);
     add(card, "| rows a step | %u |\n", p->batch_size * p->gradient_accumulation_steps);
-    add(card, "| masks | %g %% of the tokens%s |\n", 100 * p->mask.mlm_probability,
-        p->mask.mask_replace_prob == 1 ? ", always [MASK]" : ": 80 % [MASK], 10 % random, 10 % kept");
+    add(card, "| objective | %s |\n", o->rows.objective);
+    if (p->objective != VKB_OBJECTIVE_NSP)
+        add(card, "| masks | %s: %g %% of the tokens, %g %% of them [MASK], %g %% random |\n",
+            o->mask.masking, 100 * p->mask.mlm_probability, 100 * fmax(p->mask.mask_replace_prob, 0),
+            100 * fmax(p->mask.random_replace_prob, 0));
     add(card, "| optimiser | AdamW, betas %g and %g, epsilon %g, weight decay %g |\n",
         p->adam_beta1, p->adam_beta2, p->adam_epsilon, p->weight_decay);
     add(card, "| learning rate | %g, %s, warm-up %s %g |\n", p->learning_rate, o->scheduler,
@@ -209,6 +227,9 @@ static void add_evaluation(const train_run *run, card_text *card)
     add(card, "| unigram entropy: the loss without context | %.4f nats |\n",
         vkb_dataset_unigram_entropy(run->valid));
     add(card, "| perplexity | %.3f |\n", r->perplexity);
+    if (run->eval_params.objective != VKB_OBJECTIVE_MLM)
+        add(card, "| next sentence: loss, right | %.4f nats, %.2f %% |\n", r->next_sentence_loss,
+            100 * r->next_sentence_accuracy);
     add(card, "| right at once, within five | %.2f %%, %.2f %% |\n", 100 * r->top1, 100 * r->top5);
 }
 
@@ -270,6 +291,9 @@ void train_print_summary(const train_run *run)
                100 * run->after.top5);
         printf("unigram     %.4f nats: the loss without any context\n",
                vkb_dataset_unigram_entropy(run->valid));
+        if (run->eval_params.objective != VKB_OBJECTIVE_MLM)
+            printf("next        %.4f nats a pair, %.2f %% right\n", run->after.next_sentence_loss,
+                   100 * run->after.next_sentence_accuracy);
     }
     printf("saved in    %s\n", run->options->output_dir);
 }

@@ -58,6 +58,14 @@ cleanup:
     return status;
 }
 
+vkb_status vkb_text_source_check(vkb_context *ctx, const vkb_text_source *source)
+{
+    corpus *c = NULL;
+    vkb_status status = corpus_open(ctx, source, &c);
+    corpus_close(&c);
+    return status;
+}
+
 void corpus_close(corpus **c_)
 {
     corpus *c = c_ ? *c_ : NULL;

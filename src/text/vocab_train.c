@@ -9,11 +9,12 @@
 #include "text/vocab_merge.h"
 #include "text/word_count.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define CODE_POINTS 0x110000
 
-static const char *const special_tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+static const char *const bert_tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
 
 // ---- Alphabet ----
 
@@ -140,19 +141,20 @@ static vkb_status merge_words(vkb_context *ctx, const text_words *words,
 // ---- The tokenizer ----
 
 // Moves the pieces into files. Its members stay valid for hf_tokenizer_free on failure.
-static vkb_status describe(vkb_context *ctx, text_pieces *pieces, bool cased, hf_tokenizer *files)
+static vkb_status describe(vkb_context *ctx, text_pieces *pieces, const vkb_vocab_params *params,
+                           hf_tokenizer *files)
 {
-    size_t count = BASE_COUNT(special_tokens);
+    const size_t count = params->special_token_count;
     *files = (hf_tokenizer){
         .pieces = pieces->at,
         .piece_count = (uint32_t)pieces->count,
         .added = calloc(count, sizeof(*files->added)),
-        .lowercase = !cased,
+        .lowercase = !params->cased,
         .clean_text = true,
         .handle_chinese_chars = true,
         .clean_up_spaces = true,
         .strip_accents = -1,
-        .max_input_chars_per_word = WORDS_LONGEST,
+        .max_input_chars_per_word = 100,
         .pad_token = strdup("[PAD]"),
         .unk_token = strdup("[UNK]"),
         .cls_token = strdup("[CLS]"),
@@ -165,58 +167,81 @@ static vkb_status describe(vkb_context *ctx, text_pieces *pieces, bool cased, hf
     bool ok = files->added && files->pad_token && files->unk_token && files->cls_token &&
               files->sep_token && files->mask_token;
     for (size_t i = 0; ok && i < count; i++) {
-        files->added[i] = (hf_added_token){strdup(special_tokens[i]), (uint32_t)i, .special = true};
+        files->added[i] =
+            (hf_added_token){strdup(params->special_tokens[i]), (uint32_t)i, .special = true};
         ok = files->added[i].content != NULL;
         files->added_count += ok;
     }
     return ok ? VKB_OK : vkb_fail_memory(ctx, count * sizeof(*files->added), "a tokenizer");
 }
 
-static vkb_status check_params(vkb_context *ctx, size_t file_count, vkb_vocab_params *params)
+// The special tokens and the unused slots, each once.
+static vkb_status add_special(vkb_context *ctx, const vkb_vocab_params *params, text_pieces *pieces)
 {
-    if (file_count == 0)
-        return vkb_fail(ctx, VKB_BAD_ARGUMENT, "no text file is given to train a vocabulary on");
+    for (uint32_t i = 0; i < params->special_token_count + params->unused; i++) {
+        char unused[32];
+        const char *token = unused;
+        snprintf(unused, sizeof(unused), "[unused%u]", i - params->special_token_count);
+        if (i < params->special_token_count)
+            token = params->special_tokens[i];
+        if (!*token)
+            return vkb_fail(ctx, VKB_BAD_ARGUMENT, "special token %u is empty", i + 1);
+        const uint32_t id = pieces_add(pieces, "", token, strlen(token));
+        if (id == VOCABULARY_NONE)
+            return vkb_fail_memory(ctx, strlen(token), "the special tokens");
+        if (id != i)
+            return vkb_fail(ctx, VKB_BAD_ARGUMENT, "special token %s stands twice", token);
+    }
+    for (size_t i = 0; i < BASE_COUNT(bert_tokens); i++)
+        if (vocabulary_find(&pieces->index, bert_tokens[i], strlen(bert_tokens[i])) ==
+            VOCABULARY_NONE)
+            return vkb_fail(ctx, VKB_BAD_ARGUMENT,
+                            "the special tokens lack %s, which a BERT tokenizer needs",
+                            bert_tokens[i]);
+    return VKB_OK;
+}
+
+static vkb_status check_params(vkb_context *ctx, vkb_vocab_params *params)
+{
     if (params->vocab_size == 0)
         params->vocab_size = 30000;
     if (params->min_frequency == 0)
         params->min_frequency = 2;
     if (params->limit_alphabet == 0)
         params->limit_alphabet = 1000;
-    if (params->vocab_size <= BASE_COUNT(special_tokens))
+    if (!params->special_tokens) {
+        params->special_tokens = bert_tokens;
+        params->special_token_count = BASE_COUNT(bert_tokens);
+    }
+    const uint64_t first = (uint64_t)params->special_token_count + params->unused;
+    if (params->vocab_size <= first)
         return vkb_fail(ctx, VKB_BAD_ARGUMENT,
-                        "vocab_size is %u, expected more than the %zu special tokens",
-                        params->vocab_size, BASE_COUNT(special_tokens));
+                        "vocab_size is %u, expected more than the %llu special tokens and unused slots",
+                        params->vocab_size, (unsigned long long)first);
     return VKB_OK;
 }
 
 vkb_status vkb_tokenizer_train(vkb_context *ctx, const vkb_text_source *source,
                                const vkb_vocab_params *params_, vkb_tokenizer **out)
 {
-    const char *const *files = source->paths;
-    const size_t file_count = source->path_count;
     vkb_vocab_params params = params_ ? *params_ : (vkb_vocab_params){0};
     text_words words = {0};
     text_pieces pieces = {0};
     hf_tokenizer described = {0};
-    vkb_status status = check_params(ctx, file_count, &params);
+    vkb_status status = check_params(ctx, &params);
     if (status != VKB_OK)
         return status;
 
     const text_normaliser rules = {true, true, !params.cased, !params.cased};
+    BASE_TRY(add_special(ctx, &params, &pieces));
     text_splitter splitter;
     if (!splitter_create(&rules, &splitter))
         BASE_TRY(vkb_fail_memory(ctx, sizeof(splitter), "training a vocabulary"));
-    for (size_t i = 0; i < file_count; i++)
-        BASE_TRY(words_count_file(ctx, &splitter, files[i], &words));
+    BASE_TRY(words_count(ctx, &splitter, source, &words));
     words_sort(&words);
-    for (size_t i = 0; i < BASE_COUNT(special_tokens); i++)
-        if (pieces_add(&pieces, "", special_tokens[i], strlen(special_tokens[i])) != i) {
-            status = vkb_fail_memory(ctx, 16, "the special tokens");
-            goto cleanup;
-        }
     BASE_TRY(add_alphabet(ctx, &words, params.limit_alphabet, &pieces));
     BASE_TRY(merge_words(ctx, &words, &params, &pieces));
-    BASE_TRY(describe(ctx, &pieces, params.cased, &described));
+    BASE_TRY(describe(ctx, &pieces, &params, &described));
     status = tokenizer_create(ctx, &described, "the trained vocabulary", out);
 cleanup:
     words_free(&words);

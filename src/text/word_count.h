@@ -18,12 +18,12 @@ typedef struct text_words {
     size_t slot_count;
 } text_words;
 
-// Longer words are not counted: encoding makes them [UNK], whatever the vocabulary.
-#define WORDS_LONGEST 100 // code points
+// Longer words are not counted: what has no blank for so long is no text.
+#define WORDS_LONGEST 65536 // code points
 
-// Adds the words of a file's lines.
-vkb_status words_count_file(vkb_context *ctx, const text_splitter *splitter, const char *path,
-                            text_words *words);
+// Adds the words of a source's texts, on all cores; memory grows with the distinct words only.
+vkb_status words_count(vkb_context *ctx, const text_splitter *splitter,
+                       const vkb_text_source *source, text_words *words);
 // By code point, so that what follows does not depend on the order of the text. Nothing can be
 // counted afterwards.
 void words_sort(text_words *words);

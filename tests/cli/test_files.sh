@@ -9,7 +9,7 @@ run 3 vkbert vocab --text nowhere.txt -o voc
 sentence
 has "$err" "nowhere.txt"
 run 3 vkbert vocab --text text.txt folder -o voc
-has "$err" "folder is a folder"
+has "$err" "folder: there is no file in this folder"
 check test ! -e voc
 run 2 vkbert vocab -o voc
 run 2 vkbert vocab --text text.txt
@@ -20,7 +20,7 @@ run 3 vkbert train $scratch --validation_file nowhere.txt -o run
 has "$err" "nowhere.txt"
 cp text.txt text.json
 run 3 vkbert train --recipe small --train_file text.json -o run
-has "$err" "JSON"
+has "$err" "text.json: line 1: found"
 run 3 vkbert train --model_name_or_path nowhere --train_file text.txt -o run
 sentence
 has "$err" "nowhere"

@@ -98,15 +98,26 @@ done <<'FLAGS'
 --fp16 True
 --bf16
 --precision fp16
---masking whole-word
---objective nsp
 --report-to tensorboard
 --load-best-model-at-end
 --early-stopping-patience 3
 --gradient-checkpointing
---text-column text
 --optim adafactor
 --streaming
+FLAGS
+# ---- Rows, objectives and masks that exclude each other ----
+touch some.txt
+while read -r flags; do
+    run 2 vkbert train --recipe small --train_file some.txt -o out ${flags%|*}
+    sentence
+    has "$err" "${flags#*|}"
+done <<'FLAGS'
+--line-by-line --packing|choose one
+--objective nsp --packing|leave --packing out
+--objective mlm+nsp --line-by-line|leave --line-by-line out
+--masking random|--masking
+--objective both|--objective
+--train_file -|standard input can be read once
 FLAGS
 # values that ask for nothing are passed over, on the way to the next mistake
 for harmless in "--fp16 False" "--report_to none" "--masking mlm" "--push_to_hub=false" "--optim adamw_torch" "--precision fp32"; do

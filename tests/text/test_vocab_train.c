@@ -61,7 +61,8 @@ TEST(merges_repeated_letters)
     vkb_tokenizer_destroy(&tok);
 }
 
-TEST(leaves_out_words_that_cannot_be_encoded)
+// As the Rust trainer, though encoding makes [UNK] of words beyond 100 characters.
+TEST(counts_words_that_cannot_be_encoded)
 {
     char text[256] = {0};
     memset(text, 'a', 101); // one code point too long
@@ -69,9 +70,40 @@ TEST(leaves_out_words_that_cannot_be_encoded)
     memset(text + 102, 'b', 100);
     vkb_tokenizer *tok = train(fixture_write("long.txt", text), (vkb_vocab_params){0});
     uint32_t id;
-    CHECK(!vkb_tokenizer_find(tok, "a", &id));
+    CHECK(vkb_tokenizer_find(tok, "a", &id));
     CHECK(vkb_tokenizer_find(tok, "b", &id));
     vkb_tokenizer_destroy(&tok);
+}
+
+TEST(puts_special_tokens_and_unused_slots_first)
+{
+    static const char *const tokens[] = {"[UNK]", "[PAD]", "<x>", "[CLS]", "[SEP]", "[MASK]"};
+    const char *file = fixture_write("special.txt", "ab ab\n");
+    vkb_tokenizer *tok = train(file, (vkb_vocab_params){.vocab_size = 11,
+                                                        .special_tokens = tokens,
+                                                        .special_token_count = 6,
+                                                        .unused = 2});
+    CHECK_STR(all_pieces(tok), "[UNK] [PAD] <x> [CLS] [SEP] [MASK] [unused0] [unused1] a b ##b");
+    CHECK_INT(vkb_tokenizer_special(tok).pad, 1);
+    vkb_tokenizer_destroy(&tok);
+
+    static const char *const twice[] = {"[UNK]", "[PAD]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"};
+    const struct {
+        const char *const *tokens;
+        uint32_t count, vocab_size;
+        const char *sentence;
+    } bad[] = {
+        {twice, 6, 100, "[PAD] stands twice"},
+        {tokens, 5, 100, "lack [MASK]"},
+        {tokens, 6, 6, "vocab_size is 6"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const vkb_vocab_params params = {.vocab_size = bad[i].vocab_size,
+                                         .special_tokens = bad[i].tokens,
+                                         .special_token_count = bad[i].count};
+        CHECK_INT(vkb_tokenizer_train(ctx, SOURCE(&file, 1), &params, &tok), VKB_BAD_ARGUMENT);
+        CHECK_HAS(vkb_error(ctx), bad[i].sentence);
+    }
 }
 
 TEST(normalises_first)
@@ -198,7 +230,8 @@ int main(void)
     RUN(merges_the_most_frequent_pairs);
     RUN(stops_at_min_frequency);
     RUN(merges_repeated_letters);
-    RUN(leaves_out_words_that_cannot_be_encoded);
+    RUN(counts_words_that_cannot_be_encoded);
+    RUN(puts_special_tokens_and_unused_slots_first);
     RUN(normalises_first);
     RUN(limits_the_alphabet_and_says_so);
     RUN(does_not_depend_on_the_order_of_lines);
