@@ -95,6 +95,11 @@ static vkb_status check_end(token_store *s, uint32_t vocab_size)
     uLong sum = crc32(crc32(0, NULL, 0), s->map.data + s->at.sums, (uInt)sums);
     if (crc32(sum, (const Bytef *)&s->end, offsetof(token_store_end, sum)) != s->end.sum)
         return damaged(s, "the checksum of its end is wrong");
+    for (uint64_t at = s->at.sums + sums; at < s->at.end; at++)
+        if (s->map.data[at])
+            return damaged(s, "bytes that mean nothing are set");
+    if (s->end.zero)
+        return damaged(s, "bytes that mean nothing are set");
     if (s->end.vocab_size != vocab_size)
         return damaged(s, "it is for a vocabulary of another size");
     return VKB_OK;

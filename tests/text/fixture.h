@@ -20,7 +20,7 @@ static vkb_context *ctx;
 static inline void fixture_take_log(void *user, vkb_log_level level, const char *sentence)
 {
     (void)user;
-    if (level <= VKB_LOG_WARNING) {
+    if (level <= VKB_LOG_INFO) {
         size_t used = strlen(fixture_log);
         snprintf(fixture_log + used, sizeof(fixture_log) - used, "%s\n", sentence);
     }
