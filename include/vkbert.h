@@ -345,8 +345,9 @@ typedef struct vkb_init_params {
 VKB_API vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
                                     const vkb_init_params *params, vkb_model **out);
 typedef struct vkb_load_params {
-    bool next_sentence; // give the model a pooler and an NSP head when the folder has none
-    uint64_t seed;      // of their weights
+    bool next_sentence; // give the model a pooler and an NSP head when the folder has not both: what
+                        // is missing starts at random, and the log names it
+    uint64_t seed;      // of that
 } vkb_load_params;
 
 // A Hugging Face folder with config.json and model.safetensors. A pooler and NSP head that are there

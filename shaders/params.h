@@ -34,7 +34,7 @@ struct step_out {
     float loss_sum;             // nats
     float pair_loss_sum;        // nats
     float grad_norm;            // of the mean loss, before clipping
-    float grad_scale;           // what AdamW multiplies the summed gradients with: clip / predictions
+    float grad_scale;           // what AdamW multiplies the summed gradients with: clip / predictions (or pairs)
 };
 
 // ---- Kernels ----

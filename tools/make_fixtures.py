@@ -18,10 +18,14 @@ A fixture folder holds the model as transformers saves it (config.json, model.sa
 
 The model of "pairs" is a BertForPreTraining. Its expected.safetensors is of both losses together, and has
 
-    next_sentence_label                                 I32 [rows]
+    next_sentence_label                                 I32 [rows]; a row of -100 does not count
     pair_logits                                         F32 [rows, 2]
+    next_sentence_loss                                  F32 [1], its part of the loss
+    accumulated.NAME                                    gradient when the two halves of the batch are micro-batches:
+                                                        each one's loss weighs as many labels as it has, of all
 
-and expected_nsp.safetensors the same of the NSP loss alone, without what that loss has no gradient of.
+and expected_nsp.safetensors the same of the NSP loss alone, without logits and what that loss has no gradient of. There
+is nothing accumulated: a mean over the pairs of both halves is that of the whole.
 
 Everything is computed in double from the fp32 weights and rounded once, so that a test's error is the device's own
 and the same script gives the same bytes. What the numbers cannot say: softmax does not see a constant added to a row of
@@ -83,6 +87,7 @@ def make_batch(recipe, generator):
     }
     if recipe.get("pairs"):
         batch["next_sentence_label"] = torch.randint(0, 2, (rows,), generator=generator)
+        batch["next_sentence_label"][1] = -100  # so that the halves of the batch have 1 and 2 pairs
     return batch
 
 
@@ -112,6 +117,19 @@ def train(model, batch, nsp_alone):
     return losses, norms
 
 
+def accumulate(model, batch):
+    """Gradients of the two halves of the batch as micro-batches, of which each has its own means."""
+    model.zero_grad()
+    half = len(batch["labels"]) // 2
+    labelled = (batch["labels"] != -100).sum()
+    for rows in (slice(0, half), slice(half, None)):
+        micro = {key: value[rows] for key, value in batch.items()}
+        ((micro["labels"] != -100).sum() / labelled * model(**micro).loss).backward()
+    gradients = {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    model.zero_grad()
+    return gradients
+
+
 def make_expected(folder, file, model, batch, nsp_alone=False):
     saved = load_file(os.path.join(folder, "model.safetensors"))  # without the tied decoder
     model = model.double()
@@ -126,9 +144,13 @@ def make_expected(folder, file, model, batch, nsp_alone=False):
         expected["labelled_logits"] = logits.detach()[batch["labels"] != -100]
     if "next_sentence_label" in batch:
         expected["pair_logits"] = output.seq_relationship_logits.detach()
+        expected["next_sentence_loss"] = loss_of(model, batch, nsp_alone=True)[0].detach()[None]
     expected["loss"] = loss.detach()[None]
     for key in trained:
         expected["grad." + key] = parameters[key].grad.clone()
+    if "next_sentence_label" in batch and not nsp_alone:
+        gradients = accumulate(model, batch)
+        expected.update({"accumulated." + key: gradients[key] for key in trained})
     losses, norms = train(model, batch, nsp_alone)
     expected["losses"], expected["grad_norms"] = torch.tensor(losses), torch.tensor(norms)
     for key in trained:

@@ -1,5 +1,6 @@
-// BERT with the MLM head: parameters and activations as tables, forward and backward as lists of
-// operations (Devlin et al. 2018; the formulas as transformers' BertForMaskedLM has them).
+// BERT with its two heads: parameters and activations as tables, forward and backward as lists of
+// operations (Devlin et al. 2018; the formulas as transformers' BertForMaskedLM and, with pooler and
+// NSP head, BertForPreTraining have them).
 //
 //   layout        where each tensor of params.def lies: in slabs that fit the device's limits
 //   bert_params   views of one copy of them: weights, gradients and moments are laid out alike
@@ -92,7 +93,7 @@ struct vkb_model {
     struct bert_pass *passes; // recorded inference passes, see inference.c
 };
 
-// Host values of the parameters of the parts `from` and behind it, drawn as vkb_model_create documents.
+// Sets the parameters of the part `from` and those behind it, drawn as vkb_model_create documents.
 vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params, bert_part from);
 
 // ---- Activations ----
@@ -149,8 +150,12 @@ void bert_head_forward(gpu_stream *s, const bert_run *run);
 //
 // Gradients are of the sum of the MLM losses, which AdamW divides by all predictions of the step. For
 // both objectives together the gradient of the NSP losses enters with the weight (predictions of this
-// micro-batch / its pairs): of one micro-batch that gives mean MLM loss + mean NSP loss, of several the
-// mean of their NSP means, weighted by their predictions. NSP alone: the sum, divided by all pairs.
+// micro-batch / its pairs): of one micro-batch that gives mean MLM loss + mean NSP loss, of several
+//
+//     sum over micro-batches of predictions / all predictions * (mean MLM loss + mean NSP loss)
+//
+// so that one without predictions adds nothing, and one without pairs its MLM loss alone. NSP alone:
+// the sum, divided by all pairs. step_out has the plain sums of both losses.
 void bert_loss(gpu_stream *s, const bert_run *run, bool gradient);
 // From the logits' gradient to the gradient of every parameter that the objective trains.
 void bert_backward(gpu_stream *s, const bert_run *run);
@@ -175,9 +180,11 @@ typedef struct bert_saved {
 
 vkb_status bert_params_save(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
-// The weights of a model folder, whatever names its tensors have; those of pooler and NSP head may be
-// missing when *missing_pair is given, which is then set.
-vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder, bool *missing_pair);
+enum { BERT_NAMES_BYTES = 1024 }; // room for the names of four tensors
+// The weights of a model folder, whatever names its tensors have. With pair_may_be_absent, those of
+// pooler and NSP head that the folder has not stay as they are, and `absent` names them ("": none).
+vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder, bool pair_may_be_absent,
+                            char absent[BERT_NAMES_BYTES]);
 vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
 

@@ -49,43 +49,53 @@ static const hf_tensor *find_in_file(const void *file, const char *name)
     return hf_safetensors_find(file, name);
 }
 
-// missing_pair, when not NULL: the NSP head may be missing, and *missing_pair says whether it is.
-static vkb_status params_load(const vkb_model *model, const char *path, tensor_find_fn find,
-                              const void *from, const bert_saved *saved, bool *missing_pair)
+// Names of missing tensors, the first four of them.
+typedef struct name_list {
+    char text[BERT_NAMES_BYTES];
+    size_t used, count;
+} name_list;
+
+static void name_add(name_list *list, const char *name)
 {
-    char missing[1024] = "";
-    size_t used = 0, missing_count = 0;
+    if (list->count++ < 4)
+        list->used += (size_t)snprintf(list->text + list->used, sizeof(list->text) - list->used,
+                                       "%s%s", list->used ? ", " : "", name);
+}
+
+// absent_pair, when not NULL: of pooler and NSP head, tensors may be missing, and are listed there.
+static vkb_status params_load(const vkb_model *model, const char *path, tensor_find_fn find,
+                              const void *from, const bert_saved *saved, name_list *absent_pair)
+{
+    name_list missing = {0};
     for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
         const bert_tensor *t = &model->layout.tensors[i];
         char name[128];
         snprintf(name, sizeof(name), "%s%s", t->name, saved->suffix);
         const hf_tensor *tensor = find(from, name);
-        if (!tensor && missing_pair && t->part == BERT_PAIR_HEAD) {
-            *missing_pair = true;
-            continue;
-        }
         if (!tensor) {
-            if (missing_count++ < 4)
-                used += (size_t)snprintf(missing + used, sizeof(missing) - used, "%s%s",
-                                         used ? ", " : "", name);
+            name_add(absent_pair && t->part == BERT_PAIR_HEAD ? absent_pair : &missing, name);
             continue;
         }
         vkb_status status = tensor_load(model, path, t, tensor, bert_params_view(saved->params, t));
         if (status != VKB_OK)
             return status;
     }
-    if (missing_count)
+    if (missing.count)
         return vkb_fail(gpu_context(model->dev), VKB_BAD_FILE,
-                        "%s: %zu of the model's %u tensors are missing: %s%s", path, missing_count,
-                        model->layout.tensor_count, missing, missing_count > 4 ? ", ..." : "");
+                        "%s: %zu of the model's %u tensors are missing: %s%s", path, missing.count,
+                        model->layout.tensor_count, missing.text, missing.count > 4 ? ", ..." : "");
     return VKB_OK;
 }
 
-vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder, bool *missing_pair)
+vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder, bool pair_may_be_absent,
+                            char absent[BERT_NAMES_BYTES])
 {
     const bert_saved weights = {&model->weights, ""};
-    return params_load(model, vkb_folder_weights(folder), find_in_folder, folder, &weights,
-                       missing_pair);
+    name_list absent_pair = {0};
+    vkb_status status = params_load(model, vkb_folder_weights(folder), find_in_folder, folder,
+                                    &weights, pair_may_be_absent ? &absent_pair : NULL);
+    memcpy(absent, absent_pair.text, BERT_NAMES_BYTES);
+    return status;
 }
 
 vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,

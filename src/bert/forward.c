@@ -87,7 +87,7 @@ static void pair_head(gpu_stream *s, const bert_run *run)
     const uint32_t B = a->shape.rows, H = run->config->hidden_size;
     const gpu_view hidden = bert_layer_input(run, run->config->num_hidden_layers);
 
-    op_gather(s, a->first, hidden, B, H, a->pooler_in);                      // [B][H]
+    op_gather(s, a->first, hidden, B, H, a->pooler_in);                         // [B][H]
     linear(s, a->pooler_in, w->pooler, w->pooler_bias, B, H, H, a->pooler_sum); // [B][H]
     op_tanh_fwd(s, a->pooler_sum, B * H, a->pooled);
     linear(s, a->pooled, w->relation, w->relation_bias, B, H, 2, a->pair_logits); // [B][2]

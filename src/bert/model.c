@@ -78,17 +78,19 @@ vkb_status vkb_model_load(vkb_device *dev, const char *path, const vkb_load_para
     vkb_context *ctx = gpu_context(dev);
     vkb_folder *folder = NULL;
     vkb_model *model = NULL;
-    bool wanted = params && params->next_sentence, missing = false;
+    char absent[BERT_NAMES_BYTES];
     BASE_TRY(vkb_folder_open(ctx, path, &folder));
     vkb_config config = *vkb_folder_config(folder);
-    config.next_sentence = wanted || config.next_sentence;
+    const bool added = params && params->next_sentence && !config.next_sentence;
+    config.next_sentence = config.next_sentence || added;
     BASE_TRY(model_allocate(dev, &config, &model));
-    BASE_TRY(bert_folder_load(model, folder, wanted ? &missing : NULL));
-    if (missing) {
-        BASE_TRY(bert_init_weights(model, &(vkb_init_params){.seed = params->seed}, BERT_PAIR_HEAD));
-        vkb_log(ctx, VKB_LOG_INFO, "%s: has no next-sentence head; pooler and head start at random",
-                path);
-    }
+    if (added) // all of the head first: what the folder has of it is then read over that
+        BASE_TRY(
+            bert_init_weights(model, &(vkb_init_params){.seed = params->seed}, BERT_PAIR_HEAD));
+    BASE_TRY(bert_folder_load(model, folder, added, absent));
+    if (added)
+        vkb_log(ctx, VKB_LOG_INFO, "%s: these are not in it and start at random: %s",
+                vkb_folder_weights(folder), absent);
     *out = model;
     model = NULL;
 cleanup:

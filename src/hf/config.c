@@ -287,7 +287,9 @@ vkb_status hf_config_write(vkb_context *ctx, const char *folder, const vkb_confi
 {
     cJSON *root = cJSON_CreateObject();
     cJSON *architectures = cJSON_AddArrayToObject(root, "architectures");
-    bool ok = cJSON_AddItemToArray(architectures, cJSON_CreateString(config->next_sentence ? "BertForPreTraining" : "BertForMaskedLM")) &&
+    bool ok = cJSON_AddItemToArray(architectures,
+                                   cJSON_CreateString(config->next_sentence ? "BertForPreTraining"
+                                                                            : "BertForMaskedLM")) &&
               cJSON_AddStringToObject(root, "model_type", "bert") &&
               cJSON_AddStringToObject(root, "hidden_act", activation_name(config->hidden_act)) &&
               cJSON_AddStringToObject(root, "position_embedding_type", "absolute") &&

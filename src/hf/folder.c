@@ -226,7 +226,8 @@ static vkb_status list_entries(vkb_folder *folder)
     return merge_duplicates(folder);
 }
 
-// A whole pooler and next-sentence head make it a BertForPreTraining; of a part of them nothing is used.
+// A whole pooler and next-sentence head make it a BertForPreTraining. A part of them, such as the lone
+// pooler of some BertForMaskedLMs, does not: vkb_model_load takes it when it is asked for a head.
 static void find_pair_head(vkb_folder *folder)
 {
     static const char *const whole[] = {"bert.pooler.dense.weight", "bert.pooler.dense.bias",

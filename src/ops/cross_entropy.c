@@ -41,7 +41,9 @@ void op_pair_weight(gpu_stream *s, gpu_view labels, uint32_t count, gpu_view nex
                     uint32_t rows, gpu_view logits)
 {
     static const char op[] = "pair_weight";
-    if (!op_has(s, op, "labels", labels, count) ||
+    if (!op_must(s, count < 1u << 24 && rows < 1u << 24, op,
+                 "more than 2^24 predictions or rows cannot be counted in fp32") ||
+        !op_has(s, op, "labels", labels, count) ||
         !op_has(s, op, "next_sentence", next_sentence, rows) ||
         !op_has(s, op, "logits", logits, 2ull * rows))
         return;

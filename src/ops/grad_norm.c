@@ -36,6 +36,6 @@ void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, boo
         first += here;
     }
     gpu_run(s, grad_norm, .bind = {step, partial, step_out},
-            .push = &(struct sum_params){.count = first, .of_pairs = of_pairs}, .spec = {g.size, g.one_subgroup},
-            .spec_count = 2, .groups = gpu_items(1));
+            .push = &(struct sum_params){.count = first, .of_pairs = of_pairs},
+            .spec = {g.size, g.one_subgroup}, .spec_count = 2, .groups = gpu_items(1));
 }

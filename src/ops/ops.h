@@ -91,7 +91,8 @@ void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t count, vkb_act
 // ---- tanh.c ----
 
 void op_tanh_fwd(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y);
-void op_tanh_bwd(gpu_stream *s, gpu_view y, gpu_view dy, uint32_t count, gpu_view dx); // dx may be dy
+// dx may be dy.
+void op_tanh_bwd(gpu_stream *s, gpu_view y, gpu_view dy, uint32_t count, gpu_view dx);
 
 // ---- dropout.c: inverted scaling; Philox counter (element / 4, site, step), key seed of step_in ----
 

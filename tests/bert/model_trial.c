@@ -22,6 +22,15 @@ static void record_backward(gpu_stream *s, void *user)
         bert_backward(s, &t->run);
 }
 
+static void record_more(gpu_stream *s, void *user)
+{
+    const model_trial *t = user;
+    bert_run run = t->run;
+    run.accumulate = true;
+    bert_loss(s, &run, true);
+    bert_backward(s, &run);
+}
+
 static void record_update(gpu_stream *s, void *user)
 {
     const model_trial *t = user;
@@ -39,6 +48,11 @@ static void record_clear(gpu_stream *s, void *user)
 
 // ---- Open and close ----
 
+static uint32_t device_label(int32_t label)
+{
+    return label < 0 ? OP_NONE : (uint32_t)label;
+}
+
 static vkb_status batch_upload(model_trial *t, const model_batch *b)
 {
     vkb_status status = VKB_OK;
@@ -48,7 +62,7 @@ static vkb_status batch_upload(model_trial *t, const model_batch *b)
     for (uint32_t i = 0; i < n; i++) {
         positions[i] = i % b->length;
         index[i] = i;
-        labels[i] = b->labels[i] < 0 ? OP_NONE : (uint32_t)b->labels[i];
+        labels[i] = device_label(b->labels[i]);
         t->labelled += b->labels[i] >= 0;
     }
     BASE_TRY(gpu_upload(t->dev, t->acts.ids, b->ids));
@@ -57,11 +71,12 @@ static vkb_status batch_upload(model_trial *t, const model_batch *b)
     BASE_TRY(gpu_upload(t->dev, t->acts.positions, positions));
     BASE_TRY(gpu_upload(t->dev, t->acts.index, index));
     BASE_TRY(gpu_upload(t->dev, t->acts.labels, labels));
-    for (uint32_t row = 0; row < b->rows; row++)
+    for (uint32_t row = 0; row < b->rows; row++) {
         index[row] = row * b->length;
+        labels[row] = b->next_sentence ? device_label(b->next_sentence[row]) : OP_NONE;
+    }
     BASE_TRY(gpu_upload(t->dev, t->acts.first, index));
-    if (b->next_sentence)
-        BASE_TRY(gpu_upload(t->dev, t->acts.next_sentence, b->next_sentence));
+    BASE_TRY(gpu_upload(t->dev, t->acts.next_sentence, labels));
 cleanup:
     free(positions);
     free(index);
@@ -79,6 +94,7 @@ static vkb_status training_open(model_trial *t)
     BASE_TRY(bert_params_create(t->dev, layout, layers, "exp_avg_sq", &t->exp_avg_sq));
     t->run.grads = &t->grads;
     BASE_TRY(gpu_run_once(t->dev, "clear", record_clear, t));
+    BASE_TRY(gpu_record(t->dev, "backward, accumulated", false, record_more, t, &t->more));
     BASE_TRY(gpu_record(t->dev, "update", false, record_update, t, &t->update));
 cleanup:
     return status;
@@ -116,6 +132,7 @@ void model_trial_close(model_trial *t)
 {
     gpu_stream_destroy(&t->forward);
     gpu_stream_destroy(&t->backward);
+    gpu_stream_destroy(&t->more);
     gpu_stream_destroy(&t->update);
     bert_acts_free(&t->acts);
     bert_params_free(&t->grads);
@@ -141,18 +158,11 @@ static vkb_status loss_begin(model_trial *t)
     return gpu_upload(t->dev, gpu_whole(t->step_out), &out);
 }
 
-vkb_status model_trial_forward(model_trial *t, float *logits, double *loss)
+vkb_status model_trial_forward(model_trial *t, float *logits, struct step_out *out)
 {
-    vkb_status status = VKB_OK;
-    struct step_out out;
-    BASE_TRY(submit(t, t->forward));
-    if (logits)
-        BASE_TRY(gpu_download(t->dev, t->acts.logits, logits));
-    BASE_TRY(loss_begin(t));
-    BASE_TRY(submit(t, t->backward));
-    BASE_TRY(gpu_download(t->dev, gpu_whole(t->step_out), &out));
-    *loss = (double)out.loss_sum / t->labelled;
-cleanup:
+    vkb_status status = model_trial_backward(t, out);
+    if (status == VKB_OK && logits)
+        status = gpu_download(t->dev, t->acts.logits, logits);
     return status;
 }
 
@@ -162,6 +172,19 @@ vkb_status model_trial_backward(model_trial *t, struct step_out *out)
     BASE_TRY(loss_begin(t));
     BASE_TRY(submit(t, t->forward));
     BASE_TRY(submit(t, t->backward));
+    BASE_TRY(gpu_download(t->dev, gpu_whole(t->step_out), out));
+cleanup:
+    return status;
+}
+
+vkb_status model_trial_more(model_trial *t, const model_batch *batch, struct step_out *out)
+{
+    vkb_status status = VKB_OK;
+    BASE_TRY(batch_upload(t, batch));
+    out->predictions = t->labelled;
+    BASE_TRY(gpu_upload(t->dev, gpu_whole(t->step_out), out));
+    BASE_TRY(submit(t, t->forward));
+    BASE_TRY(submit(t, t->more));
     BASE_TRY(gpu_download(t->dev, gpu_whole(t->step_out), out));
 cleanup:
     return status;

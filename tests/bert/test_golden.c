@@ -1,174 +1,65 @@
-// The whole model against transformers: logits, loss, every gradient, ten steps of AdamW, of the
-// fixtures that tools/make_fixtures.py writes.
-#include "bert/model_trial.h"
-#include "check.h"
+// The whole model against transformers, for every objective: logits, losses, every gradient, ten steps
+// of AdamW, micro-batches, of the fixtures that tools/make_fixtures.py writes.
+#include "bert/golden.h"
 #include "devices.h"
-#include "hf/safetensors.h"
-
-#include <stdlib.h>
-
-static vkb_device *device;
-
-// ---- What transformers says ----
-
-typedef struct golden {
-    hf_safetensors file;
-    model_batch batch;
-    char folder[64];
-} golden;
-
-static const hf_tensor *golden_tensor(const golden *g, const char *prefix, const char *name)
-{
-    char full[160];
-    snprintf(full, sizeof(full), "%s%s", prefix, name);
-    const hf_tensor *tensor = hf_safetensors_find(&g->file, full);
-    if (!tensor)
-        CHECK_FAILED("%s is not in the fixture", full);
-    return tensor;
-}
-
-// Malloced values of a tensor; 32 bits an element.
-static void *golden_values(const golden *g, const char *prefix, const char *name, size_t *count)
-{
-    const hf_tensor *tensor = golden_tensor(g, prefix, name);
-    if (!tensor)
-        return NULL;
-    void *values = malloc(tensor->bytes);
-    memcpy(values, tensor->data, tensor->bytes);
-    if (count)
-        *count = tensor->count;
-    return values;
-}
-
-static bool golden_open(const char *name, const char *file, golden *g)
-{
-    char path[96];
-    *g = (golden){0};
-    snprintf(g->folder, sizeof(g->folder), "fixtures/%s", name);
-    snprintf(path, sizeof(path), "%s/%s", g->folder, file);
-    vkb_context *ctx = gpu_context(device);
-    if (hf_safetensors_open(ctx, path, &g->file) != VKB_OK) {
-        CHECK_FAILED("%s", vkb_error(ctx));
-        return false;
-    }
-    const hf_tensor *ids = golden_tensor(g, "", "input_ids");
-    g->batch = (model_batch){
-        .rows = (uint32_t)ids->shape[0],
-        .length = (uint32_t)ids->shape[1],
-        .ids = golden_values(g, "", "input_ids", NULL),
-        .types = golden_values(g, "", "token_type_ids", NULL),
-        .attention_mask = golden_values(g, "", "attention_mask", NULL),
-        .labels = golden_values(g, "", "labels", NULL),
-    };
-    if (hf_safetensors_find(&g->file, "next_sentence_label")) {
-        g->batch.next_sentence = golden_values(g, "", "next_sentence_label", NULL);
-        g->batch.objective = hf_safetensors_find(&g->file, "logits") ? VKB_OBJECTIVE_MLM_NSP
-                                                                     : VKB_OBJECTIVE_NSP;
-    }
-    return true;
-}
-
-static void golden_close(golden *g)
-{
-    free((void *)g->batch.ids);
-    free((void *)g->batch.types);
-    free((void *)g->batch.attention_mask);
-    free((void *)g->batch.labels);
-    free((void *)g->batch.next_sentence);
-    hf_safetensors_close(&g->file);
-}
-
-// ---- Comparisons ----
-
-#define CHECK_OK(expr)                                                                             \
-    do {                                                                                           \
-        if ((expr) != VKB_OK)                                                                      \
-            CHECK_FAILED("%s: %s", #expr, vkb_error(gpu_context(device)));                         \
-    } while (0)
-
-// |seen * scale - expected| / |expected|, Euclidean norms.
-static double relative_error(const float *seen, const float *expected, size_t count, double scale)
-{
-    double difference = 0, size = 0;
-    for (size_t i = 0; i < count; i++) {
-        double d = seen[i] * scale - expected[i];
-        difference += d * d;
-        size += (double)expected[i] * expected[i];
-    }
-    return sqrt(difference / (size > 0 ? size : 1));
-}
-
-static double largest_difference(const float *seen, const float *expected, size_t count)
-{
-    double largest = 0;
-    for (size_t i = 0; i < count; i++)
-        largest = fmax(largest, isnan(seen[i]) ? INFINITY : fabs(seen[i] - expected[i]));
-    return largest;
-}
-
-// The gradient of a key's bias is zero but for rounding: softmax does not see a constant added to all
-// scores of a row. It is compared absolutely, and AdamW's steps with it, which follow its noise, not
-// at all.
-static bool is_key_bias(const char *name)
-{
-    return strstr(name, "attention.self.key.bias") != NULL;
-}
-
-// Every tensor of params, times scale, against the fixture's prefix + name.
-static void params_compare(const golden *g, const model_trial *t, const bert_params *params,
-                           const char *prefix, double scale)
-{
-    double worst = 0;
-    for (uint32_t i = 0; i < t->model->layout.tensor_count; i++) {
-        const bert_tensor *tensor = &t->model->layout.tensors[i];
-        size_t count = 0;
-        char full[160];
-        snprintf(full, sizeof(full), "%s%s", prefix, tensor->name);
-        if (!hf_safetensors_find(&g->file, full)) { // the objective does not train it
-            CHECK(tensor->part == BERT_MLM_HEAD && g->batch.objective == VKB_OBJECTIVE_NSP);
-            continue;
-        }
-        float *expected = golden_values(g, prefix, tensor->name, &count);
-        float *seen = malloc(tensor->bytes);
-        check_case = tensor->name;
-        CHECK_INT(count * 4, tensor->bytes);
-        CHECK_OK(gpu_download(device, bert_params_view(params, tensor), seen));
-        if (!is_key_bias(tensor->name)) {
-            double error = relative_error(seen, expected, count, scale);
-            worst = fmax(worst, error);
-            CHECK_NEAR(error, 0, 1e-4);
-        } else if (strcmp(prefix, "grad.") == 0) {
-            for (size_t k = 0; k < count; k++)
-                CHECK_NEAR(seen[k] * scale, expected[k], 1e-5);
-        }
-        free(expected);
-        free(seen);
-    }
-    check_case = "";
-    printf("  %s %s largest relative error %.2g\n", g->folder, prefix, worst);
-}
 
 // ---- Tests ----
 
-static void logits_and_loss(const char *name)
+static void logits_compare(const golden *g, const char *what, const float *seen)
+{
+    size_t count = 0;
+    float *expected = golden_values(g, "", what, &count);
+    double worst = largest_difference(seen, expected, count);
+    printf("  %s %s: largest difference %.2g\n", g->folder, what, worst);
+    CHECK_NEAR(worst, 0, 1e-4);
+    free(expected);
+}
+
+// Of the rows that count, those whose larger logit is the label's.
+static uint32_t pairs_right(const model_batch *b, const float *pair_logits)
+{
+    uint32_t right = 0;
+    for (uint32_t row = 0; row < b->rows; row++) {
+        const int32_t label = b->next_sentence[row];
+        right += label >= 0 && pair_logits[2 * row + label] > pair_logits[2 * row + 1 - label];
+    }
+    return right;
+}
+
+// What evaluation does: the losses without a gradient.
+static void logits_and_losses(const char *name, const char *file)
 {
     golden g;
     model_trial t;
-    if (!golden_open(name, "expected.safetensors", &g))
+    struct step_out out = {0};
+    if (!golden_open(name, file, &g))
         return;
-    size_t count = 0;
-    double loss = NAN;
-    float *expected = golden_values(&g, "", "logits", &count);
-    float *expected_loss = golden_values(&g, "", "loss", NULL), *seen = malloc(count * 4);
+    const vkb_objective objective = g.batch.objective;
+    const size_t logits = (size_t)g.batch.rows * g.batch.length;
+    float *expected = golden_values(&g, "", "loss", NULL);
+    double loss = 0;
     CHECK_OK(model_trial_open(device, g.folder, &g.batch, false, &t));
-    CHECK_OK(model_trial_forward(&t, seen, &loss));
-    printf("  %s logits: largest difference %.2g, loss off by %.2g\n", name,
-           largest_difference(seen, expected, count), fabs(loss - *expected_loss));
-    CHECK_NEAR(largest_difference(seen, expected, count), 0, 1e-4);
-    CHECK_NEAR(loss, *expected_loss, 1e-5);
+    float *seen = malloc(4 * logits * t.model->config.vocab_size);
+    CHECK_OK(model_trial_forward(&t, seen, &out));
+    if (objective != VKB_OBJECTIVE_NSP) {
+        logits_compare(&g, "logits", seen);
+        loss += (double)out.loss_sum / t.labelled;
+    }
+    if (objective != VKB_OBJECTIVE_MLM) {
+        float *pair_loss = golden_values(&g, "", "next_sentence_loss", NULL);
+        CHECK_OK(gpu_download(device, t.acts.pair_logits, seen));
+        logits_compare(&g, "pair_logits", seen);
+        CHECK_INT(out.pairs, golden_pairs(&g.batch));
+        CHECK_INT(out.pairs_right, pairs_right(&g.batch, seen));
+        CHECK_NEAR((double)out.pair_loss_sum / out.pairs, *pair_loss, 1e-5);
+        loss += (double)out.pair_loss_sum / out.pairs;
+        free(pair_loss);
+    } else {
+        CHECK_INT(out.pairs, 0);
+    }
+    CHECK_NEAR(loss, *expected, 1e-5);
     model_trial_close(&t);
     free(expected);
-    free(expected_loss);
     free(seen);
     golden_close(&g);
 }
@@ -178,11 +69,15 @@ static double mean_loss(const golden *g, const model_trial *t, const struct step
 {
     const vkb_objective objective = g->batch.objective;
     double loss = objective == VKB_OBJECTIVE_NSP ? 0 : out->loss_sum / t->labelled;
-    if (objective != VKB_OBJECTIVE_MLM) {
-        CHECK_INT(out->pairs, g->batch.rows);
-        loss += out->pair_loss_sum / out->pairs;
-    }
+    if (objective != VKB_OBJECTIVE_MLM)
+        loss += out->pair_loss_sum / golden_pairs(&g->batch);
     return loss;
+}
+
+// What the gradients are divided by: they are of sums.
+static double loss_count(const golden *g, const model_trial *t)
+{
+    return g->batch.objective == VKB_OBJECTIVE_NSP ? golden_pairs(&g->batch) : t->labelled;
 }
 
 static void gradients_and_steps(const char *name, const char *file)
@@ -191,7 +86,6 @@ static void gradients_and_steps(const char *name, const char *file)
     model_trial t;
     if (!golden_open(name, file, &g))
         return;
-    const bool nsp_alone = g.batch.objective == VKB_OBJECTIVE_NSP;
     float *losses = golden_values(&g, "", "losses", NULL);
     float *norms = golden_values(&g, "", "grad_norms", NULL);
     CHECK_OK(model_trial_open(device, g.folder, &g.batch, true, &t));
@@ -199,8 +93,7 @@ static void gradients_and_steps(const char *name, const char *file)
         struct step_out out;
         CHECK_OK(model_trial_backward(&t, &out));
         if (n == 1)
-            params_compare(&g, &t, &t.grads, "grad.",
-                           1.0 / (nsp_alone ? g.batch.rows : t.labelled));
+            params_compare(&g, &t, &t.grads, "grad.", 1 / loss_count(&g, &t));
         CHECK_OK(model_trial_update(&t, n, 1e-3f, &out));
         CHECK_NEAR(mean_loss(&g, &t, &out), losses[n - 1], 1e-4 * losses[n - 1]);
         CHECK_NEAR(out.grad_norm, norms[n - 1], 1e-4 * norms[n - 1]);
@@ -212,74 +105,87 @@ static void gradients_and_steps(const char *name, const char *file)
     golden_close(&g);
 }
 
-TEST(erf_model_has_transformers_logits_and_loss)
+// The Euclidean norm of all the fixture's tensors of a prefix.
+static double golden_norm(const golden *g, const char *prefix)
 {
-    logits_and_loss("erf");
+    double sum = 0;
+    for (size_t i = 0; i < g->file.tensor_count; i++) {
+        const hf_tensor *tensor = &g->file.tensors[i];
+        const float *values = (const float *)tensor->data;
+        for (size_t k = 0; strncmp(tensor->name, prefix, strlen(prefix)) == 0 && k < tensor->count;
+             k++)
+            sum += (double)values[k] * values[k];
+    }
+    return sqrt(sum);
 }
 
-TEST(tanh_model_has_transformers_logits_and_loss)
+// The batch in two micro-batches, of which the second is added to the first.
+static void micro_batches(const char *name, const char *file, const char *prefix)
 {
-    logits_and_loss("tanh");
+    golden g;
+    model_trial t;
+    struct step_out out = {0};
+    if (!golden_open(name, file, &g))
+        return;
+    const model_batch first = golden_half(&g, 0), second = golden_half(&g, 1);
+    CHECK_OK(model_trial_open(device, g.folder, &first, true, &t));
+    CHECK_OK(model_trial_backward(&t, &out));
+    CHECK_OK(model_trial_more(&t, &second, &out));
+    params_compare(&g, &t, &t.grads, prefix, 1 / loss_count(&g, &t));
+    if (g.batch.objective != VKB_OBJECTIVE_MLM)
+        CHECK_INT(out.pairs, golden_pairs(&g.batch));
+    CHECK_OK(model_trial_update(&t, 1, 1e-3f, &out));
+    CHECK_NEAR(out.grad_norm, golden_norm(&g, prefix), 1e-4 * golden_norm(&g, prefix));
+    model_trial_close(&t);
+    golden_close(&g);
 }
 
-TEST(erf_model_has_torchs_gradients_and_steps)
+static const char mlm[] = "expected.safetensors", nsp[] = "expected_nsp.safetensors";
+
+TEST(masked_tokens_have_transformers_logits_and_loss)
 {
-    gradients_and_steps("erf", "expected.safetensors");
+    logits_and_losses("erf", mlm);
+    logits_and_losses("tanh", mlm);
 }
 
-TEST(tanh_model_has_torchs_gradients_and_steps)
+TEST(masked_tokens_have_torchs_gradients_and_steps)
 {
-    gradients_and_steps("tanh", "expected.safetensors");
+    gradients_and_steps("erf", mlm);
+    gradients_and_steps("tanh", mlm);
+}
+
+TEST(pairs_have_transformers_logits_and_losses)
+{
+    logits_and_losses("pairs", mlm);
+    logits_and_losses("pairs", nsp);
 }
 
 TEST(pairs_have_torchs_gradients_and_steps)
 {
-    gradients_and_steps("pairs", "expected.safetensors");
+    gradients_and_steps("pairs", mlm);
 }
 
 TEST(next_sentence_alone_has_torchs_gradients_and_steps)
 {
-    gradients_and_steps("pairs", "expected_nsp.safetensors");
+    gradients_and_steps("pairs", nsp);
 }
 
-// What the objective does not train stays to the bit, weight decay or not.
-TEST(next_sentence_alone_leaves_the_mlm_head)
+TEST(micro_batches_add_up_as_torchs)
 {
-    golden g;
-    model_trial t;
-    if (!golden_open("pairs", "expected_nsp.safetensors", &g))
-        return;
-    CHECK_OK(model_trial_open(device, g.folder, &g.batch, true, &t));
-    for (int after = 0; after < 2; after++) {
-        static float before[1 << 12], now[1 << 12];
-        struct step_out out;
-        for (uint32_t i = 0; i < t.model->layout.tensor_count; i++) {
-            const bert_tensor *tensor = &t.model->layout.tensors[i];
-            if (strcmp(tensor->name, "cls.predictions.transform.dense.weight") != 0)
-                continue;
-            CHECK(tensor->bytes <= sizeof(now));
-            CHECK_OK(gpu_download(device, bert_params_view(&t.model->weights, tensor), now));
-            if (after)
-                CHECK(memcmp(before, now, tensor->bytes) == 0);
-            memcpy(before, now, tensor->bytes);
-        }
-        CHECK_OK(model_trial_backward(&t, &out));
-        CHECK_OK(model_trial_update(&t, 1, 1e-2f, &out));
-    }
-    model_trial_close(&t);
-    golden_close(&g);
+    micro_batches("tanh", mlm, "grad.");
+    micro_batches("pairs", mlm, "accumulated.");
+    micro_batches("pairs", nsp, "grad.");
 }
 
 static void run_all(vkb_device *dev)
 {
     device = dev;
-    RUN(erf_model_has_transformers_logits_and_loss);
-    RUN(tanh_model_has_transformers_logits_and_loss);
-    RUN(erf_model_has_torchs_gradients_and_steps);
-    RUN(tanh_model_has_torchs_gradients_and_steps);
+    RUN(masked_tokens_have_transformers_logits_and_loss);
+    RUN(masked_tokens_have_torchs_gradients_and_steps);
+    RUN(pairs_have_transformers_logits_and_losses);
     RUN(pairs_have_torchs_gradients_and_steps);
     RUN(next_sentence_alone_has_torchs_gradients_and_steps);
-    RUN(next_sentence_alone_leaves_the_mlm_head);
+    RUN(micro_batches_add_up_as_torchs);
 }
 
 int main(void)

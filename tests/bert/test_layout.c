@@ -14,8 +14,8 @@ TEST(sizes_have_the_published_parameters)
     const struct {
         const char *size;
         uint64_t masked_lm, pre_training;
-    } sizes[] = {{"tiny", 4416698, 4433468},      {"mini", 11201594, 11267900},
-                 {"small", 28795194, 29058876},   {"medium", 41404730, 41668412},
+    } sizes[] = {{"tiny", 4416698, 4433468},     {"mini", 11201594, 11267900},
+                 {"small", 28795194, 29058876},  {"medium", 41404730, 41668412},
                  {"base", 109514298, 110106428}, {"large", 335174458, 336226108}};
     for (size_t i = 0; i < BASE_COUNT(sizes); i++) {
         vkb_config config;
