@@ -170,7 +170,7 @@ static size_t count_invalid(const char *text, size_t bytes)
 static vkb_status add(corpus *c, const corpus_found *text, const char *at, size_t bytes,
                       corpus_batch *batch)
 {
-    while (batch->used + bytes > batch->room) {
+    while (batch->used + bytes >= batch->room) { // also for blank texts, which point there
         const size_t room = batch->room ? batch->room * 2 : (size_t)1 << 20;
         char *larger = realloc(batch->bytes, room);
         if (!larger)

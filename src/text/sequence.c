@@ -101,6 +101,8 @@ static void push_special(const assembly *a, vkb_tokens *row, uint32_t id, uint32
 
 static void push_text(const assembly *a, vkb_tokens *row, uint32_t text, part p)
 {
+    if (p.begin == p.end)
+        return; // there may be no memory to copy from
     memcpy(row->at + row->count, a->texts[text].at + p.begin,
            (p.end - p.begin) * sizeof(*row->at));
     row->count += p.end - p.begin;
@@ -111,6 +113,8 @@ static void pad(const assembly *a, vkb_tokens *row, size_t length)
     const size_t missing = length - row->count;
     const vkb_token padding = {
         .id = a->tok->special.pad, .word = UINT32_MAX, .special = true, .padding = true};
+    if (missing == 0)
+        return;
     if (a->params->pad_left)
         memmove(row->at + missing, row->at, row->count * sizeof(*row->at));
     for (size_t i = 0; i < missing; i++)

@@ -1,6 +1,8 @@
-// libFuzzer: any bytes as a text (the first byte holds the normaliser's switches), on a vocabulary
-// that has short pieces of several scripts. What comes out must be ids of the vocabulary, at places
-// inside the text, in order.
+// libFuzzer: any bytes as a text or a pair, on a vocabulary that has short pieces of several scripts.
+// The first byte holds the normaliser's switches, the second truncation, stride and padding. What comes
+// out must be ids of the vocabulary, at places inside the text, in rows as long as asked for; the fast
+// path must give the ids of the other.
+#include "text/encode.h"
 #include "text/tokenizer.h"
 
 #include <stdlib.h>
@@ -43,11 +45,49 @@ static hf_tokenizer describe(uint8_t switches)
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+static void check_row(const vkb_tokenizer *tok, const vkb_tokens *row,
+                      const vkb_encode_params *params, size_t first, size_t second)
+{
+    if (params->max_length && row->count > params->max_length && row->count > params->pad_to)
+        abort();
+    for (size_t i = 0; i < row->count; i++) {
+        const vkb_token *token = &row->at[i];
+        const size_t most = token->type ? second : first;
+        if (!vkb_tokenizer_piece(tok, token->id))
+            abort();
+        if (!token->special && (token->begin >= token->end || token->end > most))
+            abort();
+    }
+}
+
+// Both ways through the encoder, and the way back.
+static void encode_text(const vkb_tokenizer *tok, const char *text, size_t bytes, bool skip_special)
+{
+    vkb_tokens tokens = {0};
+    text_ids ids = {0};
+    char *decoded = NULL;
+    text_encoder *encoder = text_encoder_create(tok);
+    if (vkb_encode(tok, text, bytes, NULL, 0, &(vkb_encode_params){.no_special_tokens = true},
+                   &tokens) != VKB_OK ||
+        !text_encode_ids(encoder, text, bytes, &ids) || ids.count != tokens.count)
+        abort();
+    for (size_t i = 0; i < ids.count; i++)
+        if (ids.at[i] != tokens.at[i].id)
+            abort();
+    check_row(tok, &tokens, &(vkb_encode_params){0}, bytes, 0);
+    if (vkb_decode(tok, ids.at, ids.count, skip_special, &decoded) != VKB_OK)
+        abort();
+    free(decoded);
+    free(ids.at);
+    vkb_tokens_free(&tokens);
+    text_encoder_destroy(&encoder);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static vkb_context *ctx;
     static vkb_tokenizer *tokenizers[256];
-    if (bytes == 0)
+    if (bytes < 2)
         return 0;
     if (!ctx)
         ctx = vkb_context_create(NULL, NULL);
@@ -57,22 +97,31 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         if (tokenizer_create(ctx, &files, "fuzz", tok) != VKB_OK)
             abort();
     }
+    const char *text = (const char *)data + 2, *tab = memchr(text, '\t', bytes - 2);
+    const size_t first = tab ? (size_t)(tab - text) : bytes - 2;
+    const size_t second = tab ? bytes - 3 - first : 0;
+    encode_text(*tok, text, first, data[0] & 1);
+
+    const uint8_t p = data[1];
+    const vkb_encode_params params = {
+        .no_special_tokens = p & 1,
+        .max_length = p >> 1 & 7 ? 2u + (p >> 1 & 7) : 0,
+        .truncation = (vkb_truncation)((p >> 4 & 3) % 3),
+        .stride = p >> 6 & 1,
+        .truncate_left = p >> 7,
+        .pad_to = p >> 6 & 2 ? 9 : 0,
+        .pad_left = p & 2,
+    };
     vkb_tokens tokens = {0};
-    if (vkb_encode(*tok, (const char *)data + 1, bytes - 1, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens) != VKB_OK)
+    vkb_status status =
+        vkb_encode(*tok, text, first, tab ? tab + 1 : NULL, second, &params, &tokens);
+    if (status != VKB_OK && status != VKB_BAD_ARGUMENT)
         abort();
-    uint32_t *ids = malloc((tokens.count + 1) * sizeof(*ids));
-    for (size_t i = 0; i < tokens.count; i++) {
-        const vkb_token *token = &tokens.at[i];
-        if (!vkb_tokenizer_piece(*tok, token->id) || token->begin >= token->end ||
-            token->end > bytes - 1)
-            abort();
-        ids[i] = token->id;
-    }
-    char *text = NULL;
-    if (vkb_decode(*tok, ids, tokens.count, data[0] & 1, &text) != VKB_OK)
-        abort();
-    free(text);
-    free(ids);
+    if (status == VKB_OK)
+        check_row(*tok, &tokens, &params, first, second);
+    for (size_t i = 0; status == VKB_OK && i < tokens.overflow_count; i++)
+        // As long as they like: of a text that has no room at all everything overflows at once.
+        check_row(*tok, &tokens.overflow[i], &(vkb_encode_params){0}, first, second);
     vkb_tokens_free(&tokens);
     return 0;
 }
