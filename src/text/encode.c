@@ -77,8 +77,9 @@ static bool receive(const receiver *r, words_scratch *scratch, const char *text,
 enum { CACHE_SLOTS = 1 << 13, CACHED_BYTES = 16, CACHED_PIECES = 7 };
 
 typedef struct cached_word {
-    uint64_t low, high;  // its bytes, zeros behind them; 0, 0: empty
-    uint32_t count;
+    uint64_t low, high; // its bytes, zeros behind them
+    uint16_t bytes;     // 0: empty. A word may end in NULs, where they are not dropped
+    uint16_t count;
     uint32_t ids[CACHED_PIECES];
 } cached_word;
 
@@ -152,7 +153,7 @@ static bool ids_word(void *encoder_, const word_view *w)
     uint64_t low, high;
     word_key(w, &low, &high);
     cached_word *slot = cache_slot(e, low, high);
-    if (slot->low == low && slot->high == high && slot->count) {
+    if (slot->low == low && slot->high == high && slot->bytes == w->bytes) {
         memcpy(ids, slot->ids, sizeof(slot->ids)); // all of them: a copy of known size
         out->count += slot->count;
         return true;
@@ -160,7 +161,7 @@ static bool ids_word(void *encoder_, const word_view *w)
     const size_t count = pieces_of(e->tok, w, ids);
     out->count += count;
     if (count <= CACHED_PIECES) {
-        *slot = (cached_word){.low = low, .high = high, .count = (uint32_t)count};
+        *slot = (cached_word){low, high, (uint16_t)w->bytes, (uint16_t)count, {0}};
         memcpy(slot->ids, ids, count * sizeof(*ids));
     }
     return true;
