@@ -5,8 +5,10 @@
 
 PROGRAM is vkbert. It trains a small model on text made here, which transformers opens without a missing or unexpected
 tensor; the fill-mask pipeline and vkbert fill-mask must agree on tokens, texts, and scores within 1e-4. Then
-transformers saves the model, and vkbert must answer the same from that folder. With bert-base-uncased, the same again on
-real weights. It needs torch and transformers. Exit code 1 after any difference.
+transformers saves the model, and vkbert must answer the same from that folder. The same of a model that is trained with
+next-sentence prediction, a BertForPreTraining: its loss over a file of pairs, and its way through vkbert, transformers
+and vkbert again to the bit. With bert-base-uncased, fill-mask on real weights. It needs torch and transformers. Exit
+code 1 after any difference.
 """
 import json
 import os
@@ -17,8 +19,9 @@ import tempfile
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 try:
-    import torch  # noqa: F401, transformers needs it
-    from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForMaskedLM, AutoTokenizer, BertForPreTraining, pipeline
 except ImportError as error:
     print(f"skipped: {error}: the check needs the Python packages torch and transformers")
     sys.exit(77)
@@ -37,13 +40,15 @@ def vkbert(program, *args):
     return subprocess.run([program, *args], check=True, capture_output=True, text=True).stdout
 
 
-def write_text(path):
+def write_text(path, lines_a_document=0):
     animals = {"cat": "purrs", "dog": "barks", "bee": "hums", "horse": "neighs", "eagle": "screams"}
     places = ["garden", "kitchen", "forest", "river"]
     with open(path, "w") as file:
         for i in range(200):
             animal = list(animals)[(i * 3 + i // 5) % 5]
             file.write(f"The {animal} in the {places[(i + i // 4) % 4]} {animals[animal]}, day {i % 17}.\n")
+            if lines_a_document and (i + 1) % lines_a_document == 0:
+                file.write("\n")
 
 
 def same_answers(program, folder, reference, texts, top_k=5):
@@ -72,10 +77,61 @@ def same_answers(program, folder, reference, texts, top_k=5):
     print(f"{os.path.basename(folder)}: {len(texts)} texts, largest difference of a score {worst:.2g}")
 
 
-def opens_clean(folder):
-    _, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+def opens_clean(folder, kind_of_model=AutoModelForMaskedLM):
+    model, info = kind_of_model.from_pretrained(folder, output_loading_info=True)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         check(not info[kind], f"{folder}: {kind} {info[kind]}")
+    return model.eval()
+
+
+def same_tensors(folder, reference):
+    ours, theirs = (load_file(os.path.join(each, "model.safetensors")) for each in (folder, reference))
+    check(ours.keys() == theirs.keys(), f"{folder}: has other tensors than {reference}: {ours.keys() ^ theirs.keys()}")
+    for name in ours.keys() & theirs.keys():
+        check(torch.equal(ours[name], theirs[name]), f"{folder}: {name} differs from {reference}")
+
+
+def same_next_sentence(program, folder, model, tokenizer, first, second, path):
+    """The loss of two documents of one text each: each text's B is the other document's, a random one."""
+    with open(path, "w") as file:
+        file.write(f"{first}\n\n{second}\n")
+    ours = json.loads(vkbert(program, "eval", "-m", folder, "--validation-file", path, "--objective", "nsp",
+                             "--short-seq-probability", "0", "--json"))
+    pairs = tokenizer([first, second], [second, first], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(**pairs).seq_relationship_logits
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor([1, 1])).item()
+    right = (logits[:, 1] > logits[:, 0]).float().mean().item()
+    check(ours["rows"] == 2, f"{first} / {second}: {ours['rows']} rows instead of 2")
+    check(abs(ours["next_sentence_loss"] - loss) < 1e-5,
+          f"{first} / {second}: next_sentence_loss {ours['next_sentence_loss']} instead of {loss}")
+    check(ours["next_sentence_accuracy"] == right,
+          f"{first} / {second}: next_sentence_accuracy {ours['next_sentence_accuracy']} instead of {right}")
+    return abs(ours["next_sentence_loss"] - loss)
+
+
+def with_next_sentence(program, folder):
+    """A model with both heads, made by vkbert, saved by transformers, and saved again by vkbert."""
+    documents, pairs, ours, theirs, again = (
+        os.path.join(folder, name) for name in ("documents.txt", "pairs.txt", "both", "both-theirs", "both-again"))
+    write_text(documents, lines_a_document=5)
+    vkbert(program, "train", "--train-file", documents, "--output-dir", ours, "--recipe", "small", "--vocab-size", "200",
+           "--config-overrides", "hidden_size=32,num_hidden_layers=2,intermediate_size=64", "--max-steps", "60",
+           "--objective", "mlm+nsp", "--quiet")
+    model, tokenizer = opens_clean(ours, BertForPreTraining), AutoTokenizer.from_pretrained(ours)
+    same_answers(program, ours, ours, ["The cat in the garden [MASK], day 3.", "[MASK]!"])
+    texts = ["The cat in the garden purrs, day 3.", "The bee hums.", "The dog in the kitchen barks, day 12.", "Day 1"]
+    worst = max(same_next_sentence(program, ours, model, tokenizer, first, second, pairs)
+                for first, second in zip(texts, texts[1:]))
+    print(f"both: {2 * len(texts) - 2} pairs, largest difference of a loss {worst:.2g}")
+    model.save_pretrained(theirs)
+    tokenizer.save_pretrained(theirs)
+    same_tensors(theirs, ours)
+    # The first step of a warm-up runs at a rate of 0: what is saved is what was loaded. The objective is mlm.
+    vkbert(program, "train", "-m", theirs, "--train-file", documents, "--output-dir", again, "--max-steps", "1",
+           "--warmup-steps", "1", "--quiet")
+    same_tensors(again, ours)
+    opens_clean(again, BertForPreTraining)
 
 
 def main(program, bert_base=None):
@@ -92,6 +148,7 @@ def main(program, bert_base=None):
         model.save_pretrained(theirs)
         tokenizer.save_pretrained(theirs)
         same_answers(program, theirs, ours, texts)
+        with_next_sentence(program, folder)
     if bert_base:
         same_answers(program, bert_base, bert_base,
                      ["The capital of France is [MASK].", "Hello I'm a [MASK] model.", "[MASK] is the [MASK] of life."])

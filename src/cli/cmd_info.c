@@ -21,8 +21,8 @@ static const flag rows[] = {
     CLI_FLAGS_OUTPUT,
 };
 
-// A parameter of BertForMaskedLM is counted once: the decoder is the word embedding again, and
-// position_ids are no weights.
+// A parameter is counted once: the decoder is the word embedding again, and position_ids are no
+// weights.
 static bool is_parameter(const char *name)
 {
     return !strstr(name, "cls.predictions.decoder.") && !strstr(name, "position_ids");
@@ -44,6 +44,24 @@ static uint64_t count_parameters(const vkb_folder *folder)
         count += is_parameter(tensor.name) ? elements(&tensor) : 0;
     }
     return count;
+}
+
+static bool has_tensor(const vkb_folder *folder, const char *name)
+{
+    for (size_t i = 0; i < vkb_folder_tensor_count(folder); i++)
+        if (strcmp(vkb_folder_tensor(folder, i).name, name) == 0)
+            return true;
+    return false;
+}
+
+// What the model predicts: the names of its heads, NULL behind the last.
+static void list_heads(const vkb_folder *folder, const char *names[3])
+{
+    if (has_tensor(folder, "cls.predictions.transform.dense.weight"))
+        *names++ = "masked tokens";
+    if (vkb_folder_config(folder)->next_sentence)
+        *names++ = "next sentence";
+    *names = NULL;
 }
 
 // The config's numbers, named as in config.json.
@@ -98,6 +116,11 @@ static vkb_status print_json(cli_state *cli, const vkb_folder *folder, const vkb
     cJSON *tree = cJSON_CreateObject();
     cJSON_AddStringToObject(tree, "weights", vkb_folder_weights(folder));
     cJSON_AddNumberToObject(tree, "parameters", (double)count_parameters(folder));
+    const char *names[3];
+    list_heads(folder, names);
+    cJSON *heads = cJSON_AddArrayToObject(tree, "heads");
+    for (size_t i = 0; names[i]; i++)
+        cJSON_AddItemToArray(heads, cJSON_CreateString(names[i]));
     cJSON *config = cJSON_AddObjectToObject(tree, "config");
     for (size_t i = 0; i < CONFIG_ROWS; i++)
         cJSON_AddNumberToObject(config, numbers[i].name, numbers[i].value);
@@ -148,6 +171,12 @@ static void print_table(cli_state *cli, const vkb_folder *folder, const vkb_toke
     printf("weights     %s\n", vkb_folder_weights(folder));
     printf("parameters  %s in %zu tensors\n", show_count(count_parameters(folder)).text,
            vkb_folder_tensor_count(folder));
+    const char *names[3];
+    list_heads(folder, names);
+    printf("heads       %s", names[0] ? names[0] : "none");
+    for (size_t i = 1; names[0] && names[i]; i++)
+        printf(", %s", names[i]);
+    printf("\n");
     if (tok) {
         vkb_special_ids ids = vkb_tokenizer_special(tok);
         printf("tokenizer   %s pieces; %s %u, %s %u, %s %u, %s %u, %s %u\n",

@@ -1,8 +1,11 @@
-// Where parameters lie: their number for each published size, slabs within a device's limits.
+// Where parameters lie: their number for each published size, slabs within a device's limits; and what
+// a pass works in.
 #include "bert/bert.h"
 #include "check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static vkb_context *ctx;
 static const uint64_t no_limit = UINT64_MAX / 2;
@@ -89,6 +92,59 @@ TEST(too_many_slabs_are_refused)
     CHECK_HAS(vkb_error(ctx), "64 are supported: choose a smaller model");
 }
 
+// What a model without the next-sentence head has, it has in the same order with it: the same seed
+// draws the same weights.
+TEST(the_next_sentence_head_stands_behind_all_others)
+{
+    vkb_config config;
+    bert_layout without, with;
+    CHECK_INT(vkb_config_preset(ctx, "tiny", &config), VKB_OK);
+    CHECK_INT(bert_layout_create(ctx, &config, no_limit, 64, &without), VKB_OK);
+    config.next_sentence = true;
+    CHECK_INT(bert_layout_create(ctx, &config, no_limit, 64, &with), VKB_OK);
+    CHECK_INT(with.tensor_count, without.tensor_count + 4);
+    for (uint32_t i = 0; i < without.tensor_count; i++) {
+        const bert_tensor *a = &without.tensors[i], *b = &with.tensors[i];
+        CHECK_STR(a->name, b->name);
+        CHECK(a->slab == b->slab && a->offset == b->offset);
+    }
+    for (uint32_t i = without.tensor_count; i < with.tensor_count; i++)
+        CHECK_INT(with.tensors[i].part, BERT_PAIR_HEAD);
+    bert_layout_free(&without);
+    bert_layout_free(&with);
+}
+
+typedef struct plan {
+    char names[2048]; // each with a space behind it
+    uint64_t bytes;
+} plan;
+
+static void plan_add(void *user, const char *name, uint64_t bytes)
+{
+    plan *p = user;
+    if (!bytes)
+        return;
+    size_t used = strlen(p->names);
+    snprintf(p->names + used, sizeof(p->names) - used, "%s ", name);
+    p->bytes += bytes;
+}
+
+// B rows of H: pooler_in, pooler_sum, pooled and, in training, dpooled; of 2 and 4: pair_logits, pair_stats.
+TEST(only_a_model_with_the_head_has_its_activations)
+{
+    const bert_shape shape = {.rows = 8, .length = 16, .predictions = 24, .training = true};
+    plan without = {{0}, 0}, with = {{0}, 0};
+    vkb_config config;
+    CHECK_INT(vkb_config_preset(ctx, "tiny", &config), VKB_OK);
+    bert_acts_plan(&config, shape, plan_add, &without);
+    config.next_sentence = true;
+    bert_acts_plan(&config, shape, plan_add, &with);
+    CHECK(!strstr(without.names, "pooler") && !strstr(without.names, "pair"));
+    CHECK_HAS(with.names, "pooler_in pooler_sum pooled pair_logits pair_stats ");
+    CHECK_HAS(with.names, "dpooled ");
+    CHECK_INT(with.bytes - without.bytes, 4 * 8 * (4 * config.hidden_size + 2 + 4));
+}
+
 int main(void)
 {
     ctx = vkb_context_create(NULL, NULL);
@@ -96,6 +152,8 @@ int main(void)
     RUN(slabs_keep_the_limit_and_their_tensors_apart);
     RUN(a_tensor_beyond_the_limit_is_refused_by_name);
     RUN(too_many_slabs_are_refused);
+    RUN(the_next_sentence_head_stands_behind_all_others);
+    RUN(only_a_model_with_the_head_has_its_activations);
     vkb_context_destroy(&ctx);
     return check_report();
 }

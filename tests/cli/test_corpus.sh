@@ -80,6 +80,8 @@ has "$(cat run/README.md)" "masks | tutorial"
 run 0 $train -o run --objective mlm+nsp --validation_split_percentage 20
 has "$out" "nats a pair"
 has "$(cat run/config.json)" "BertForPreTraining"
+run 0 vkbert info -m run
+has "$out" "heads       masked tokens, next sentence"
 has "$(cat run/all_results.json)" "eval_next_sentence_accuracy"
 run 0 vkbert eval -m run --validation-file documents.txt --objective nsp --device cpu
 has "$out" "nats a pair"

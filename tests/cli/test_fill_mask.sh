@@ -84,6 +84,8 @@ run 0 vkbert info -m model --json
 is_json out
 run 0 vkbert info -m model
 has "$out" "bert.embeddings.word_embeddings.weight"
+has "$out" "heads       masked tokens
+"
 
 # ---- Devices ----
 run 0 vkbert devices --json

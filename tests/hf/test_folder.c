@@ -131,6 +131,34 @@ TEST(finds_tensors_by_canonical_name)
     vkb_folder_close(NULL);
 }
 
+// Whether the folder counts as one with a next-sentence head, and how many tensors MLM has no use for.
+static void check_pair_head(const char *const *names, size_t count, bool whole, int unused)
+{
+    vkb_folder *model = NULL;
+    start();
+    write_weights("model.safetensors", names, count, 0);
+    CHECK_INT(vkb_folder_open(ctx, folder, &model), VKB_OK);
+    CHECK_INT(vkb_folder_config(model)->next_sentence, whole);
+    for (size_t i = 0; i < vkb_folder_tensor_count(model); i++)
+        unused -= hf_folder_entry(model, i)->unused != NULL;
+    CHECK_INT(unused, 0);
+    vkb_folder_close(&model);
+}
+
+TEST(a_whole_pooler_and_relation_are_a_next_sentence_head)
+{
+    static const char *const names[] = {"bert.pooler.dense.weight", "bert.pooler.dense.bias",
+                                        "cls.seq_relationship.weight", "cls.seq_relationship.bias"};
+    static const char *const bare[] = {"pooler.dense.weight", "pooler.dense.bias",
+                                       "cls.seq_relationship.bias", "cls.seq_relationship.weight",
+                                       "bert.embeddings.position_ids"};
+    check_pair_head(names, 4, true, 0);
+    check_pair_head(bare, 5, true, 1);
+    check_pair_head(names, 2, false, 2); // BertModel
+    check_pair_head(names + 2, 2, false, 2);
+    check_pair_head(names, 3, false, 3);
+}
+
 TEST(takes_one_of_two_names)
 {
     static const char *const bias[] = {"cls.predictions.decoder.bias", "cls.predictions.bias"};
@@ -213,6 +241,7 @@ int main(void)
     RUN(says_what_is_missing);
     RUN(names_tensors_as_transformers_does);
     RUN(finds_tensors_by_canonical_name);
+    RUN(a_whole_pooler_and_relation_are_a_next_sentence_head);
     RUN(takes_one_of_two_names);
     RUN(warns_of_a_decoder_that_is_not_tied);
     RUN(reads_shards);

@@ -1,0 +1,269 @@
+// Models to and from folders: both heads are kept, or added where they are missing, on every device.
+#include "bert/bert.h"
+#include "check.h"
+#include "devices.h"
+#include "hf/safetensors.h"
+#include "temp.h"
+
+#include <stdlib.h>
+
+static vkb_device *device;
+static char *folder;
+
+#define CHECK_OK(expr)                                                                             \
+    do {                                                                                           \
+        if ((expr) != VKB_OK) {                                                                    \
+            CHECK_FAILED("%s: %s", #expr, vkb_error(gpu_context(device)));                         \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+// ---- Files ----
+
+// Does the file have the tensor, with these bytes?
+static bool same_tensor(const hf_safetensors *file, const hf_tensor *tensor)
+{
+    const hf_tensor *other = hf_safetensors_find(file, tensor->name);
+    return other && other->bytes == tensor->bytes &&
+           memcmp(other->data, tensor->data, tensor->bytes) == 0;
+}
+
+// How many tensors the model file at `path` has, and how many of them the fixture has too, to the bit.
+static void count_tensors(const char *path, const char *fixture, size_t *count, size_t *same)
+{
+    hf_safetensors seen = {0}, expected = {0};
+    *count = *same = 0;
+    CHECK_OK(hf_safetensors_open(gpu_context(device), path, &seen));
+    CHECK_OK(hf_safetensors_open(gpu_context(device), fixture, &expected));
+    *count = seen.tensor_count;
+    for (size_t i = 0; i < seen.tensor_count; i++)
+        *same += same_tensor(&expected, &seen.tensors[i]);
+    hf_safetensors_close(&seen);
+    hf_safetensors_close(&expected);
+}
+
+// Copies a fixture into the folder, without the tensors whose name begins with `without`.
+static void copy_fixture(const char *fixture, const char *without)
+{
+    size_t bytes;
+    char *config = temp_read(fixture, "config.json", &bytes);
+    temp_empty(folder);
+    temp_write(folder, "config.json", config, bytes);
+    free(config);
+    hf_safetensors from = {0};
+    hf_safetensors_writer *writer = NULL;
+    CHECK_OK(
+        hf_safetensors_open(gpu_context(device), temp_path(fixture, "model.safetensors"), &from));
+    hf_tensor *kept = calloc(from.tensor_count, sizeof(*kept));
+    size_t count = 0;
+    for (size_t i = 0; i < from.tensor_count; i++)
+        if (strncmp(from.tensors[i].name, without, strlen(without)) != 0)
+            kept[count++] = from.tensors[i];
+    CHECK_OK(hf_safetensors_create(gpu_context(device), temp_path(folder, "model.safetensors"),
+                                   kept, count, NULL, 0, &writer));
+    for (size_t i = 0; i < count; i++) {
+        const hf_tensor *tensor = hf_safetensors_find(&from, kept[i].name);
+        CHECK_OK(hf_safetensors_write(writer, tensor->data, tensor->bytes));
+    }
+    CHECK_OK(hf_safetensors_commit(&writer));
+    free(kept);
+    hf_safetensors_close(&from);
+}
+
+// The weights of one tensor of the model, freed with free().
+static float *weights_of(const vkb_model *model, const char *name, size_t *count)
+{
+    for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
+        const bert_tensor *t = &model->layout.tensors[i];
+        if (strcmp(t->name, name) != 0)
+            continue;
+        float *values = malloc(t->bytes);
+        *count = t->bytes / 4;
+        CHECK_INT(gpu_download(device, bert_params_view(&model->weights, t), values), VKB_OK);
+        return values;
+    }
+    CHECK_FAILED("the model has no %s", name);
+    *count = 0;
+    return NULL;
+}
+
+static bool same_weights(const vkb_model *a, const vkb_model *b, const char *name)
+{
+    size_t count_a, count_b;
+    float *values_a = weights_of(a, name, &count_a), *values_b = weights_of(b, name, &count_b);
+    bool same = count_a == count_b && memcmp(values_a, values_b, 4 * count_a) == 0;
+    free(values_a);
+    free(values_b);
+    return same;
+}
+
+static const char *const pair_names[] = {"bert.pooler.dense.weight", "bert.pooler.dense.bias",
+                                         "cls.seq_relationship.weight",
+                                         "cls.seq_relationship.bias"};
+
+// ---- Tests ----
+
+// Asked for or not.
+TEST(both_heads_come_back_to_the_bit)
+{
+    const vkb_load_params asked[] = {{0}, {.next_sentence = true, .seed = 5}};
+    for (size_t i = 0; i < BASE_COUNT(asked); i++) {
+        vkb_model *model = NULL;
+        size_t count, same;
+        temp_empty(folder);
+        CHECK_OK(vkb_model_load(device, "fixtures/pairs", i ? &asked[i] : NULL, &model));
+        CHECK(vkb_model_config(model)->next_sentence);
+        CHECK_OK(vkb_model_save(model, folder));
+        vkb_model_destroy(&model);
+        count_tensors(temp_path(folder, "model.safetensors"), "fixtures/pairs/model.safetensors",
+                      &count, &same);
+        CHECK_INT(count, 5 + 2 * 16 + 5 + 4);
+        CHECK_INT(same, count);
+        char *config = temp_read(folder, "config.json", NULL);
+        CHECK_HAS(config, "\"BertForPreTraining\"");
+        free(config);
+    }
+}
+
+TEST(a_model_without_the_head_stays_one)
+{
+    vkb_model *model = NULL;
+    size_t count, same;
+    temp_empty(folder);
+    CHECK_OK(vkb_model_load(device, "fixtures/erf", NULL, &model));
+    CHECK(!vkb_model_config(model)->next_sentence);
+    CHECK_OK(vkb_model_save(model, folder));
+    vkb_model_destroy(&model);
+    count_tensors(temp_path(folder, "model.safetensors"), "fixtures/erf/model.safetensors", &count,
+                  &same);
+    CHECK_INT(count, 5 + 2 * 16 + 5);
+    CHECK_INT(same, count);
+    char *config = temp_read(folder, "config.json", NULL);
+    CHECK_HAS(config, "\"BertForMaskedLM\"");
+    free(config);
+}
+
+// Weights N(0, initializer_range), biases 0, by the seed; all else as in the folder.
+TEST(a_missing_head_starts_at_random_by_the_seed)
+{
+    vkb_model *first = NULL, *again = NULL, *other = NULL;
+    size_t count, same;
+    CHECK_OK(vkb_model_load(device, "fixtures/erf", &(vkb_load_params){true, 7}, &first));
+    CHECK_OK(vkb_model_load(device, "fixtures/erf", &(vkb_load_params){true, 7}, &again));
+    CHECK_OK(vkb_model_load(device, "fixtures/erf", &(vkb_load_params){true, 8}, &other));
+    for (size_t i = 0; i < BASE_COUNT(pair_names); i++) {
+        const bool is_bias = strstr(pair_names[i], "bias") != NULL;
+        double squares = 0, range = vkb_model_config(first)->initializer_range;
+        float *values = weights_of(first, pair_names[i], &count);
+        for (size_t k = 0; k < count; k++)
+            squares += (double)values[k] * values[k];
+        free(values);
+        // 64 draws at least: their deviation is within 1 / sqrt(2 * 64) of the true one, by a sigma
+        CHECK(is_bias ? squares == 0 : fabs(sqrt(squares / (double)count) / range - 1) < 0.4);
+        CHECK(same_weights(first, again, pair_names[i]));
+        CHECK(same_weights(first, other, pair_names[i]) == is_bias);
+    }
+    CHECK_OK(vkb_model_save(first, folder));
+    count_tensors(temp_path(folder, "model.safetensors"), "fixtures/erf/model.safetensors", &count,
+                  &same);
+    CHECK_INT(same, count - BASE_COUNT(pair_names));
+    vkb_model_destroy(&first);
+    vkb_model_destroy(&again);
+    vkb_model_destroy(&other);
+}
+
+// A pooler without its head is nothing to MLM, and half of what next-sentence prediction needs.
+TEST(a_pooler_without_its_head_is_kept_when_asked_for)
+{
+    vkb_model *model = NULL, *whole = NULL;
+    copy_fixture("fixtures/pairs", "cls.seq_relationship.");
+    CHECK_OK(vkb_model_load(device, folder, NULL, &model));
+    CHECK(!vkb_model_config(model)->next_sentence);
+    vkb_model_destroy(&model);
+    CHECK_OK(vkb_model_load(device, folder, &(vkb_load_params){true, 3}, &model));
+    CHECK_OK(vkb_model_load(device, "fixtures/pairs", NULL, &whole));
+    for (size_t i = 0; i < BASE_COUNT(pair_names); i++)
+        CHECK(same_weights(model, whole, pair_names[i]) == (i < 2));
+    vkb_model_destroy(&model);
+    vkb_model_destroy(&whole);
+}
+
+TEST(a_head_does_not_stand_in_for_what_else_is_missing)
+{
+    vkb_model *model = NULL;
+    copy_fixture("fixtures/pairs", "cls.predictions.transform.dense.");
+    CHECK_INT(vkb_model_load(device, folder, &(vkb_load_params){true, 3}, &model), VKB_BAD_FILE);
+    CHECK_HAS(vkb_error(gpu_context(device)), "2 of the model's 46 tensors are missing: "
+                                              "cls.predictions.transform.dense.weight, "
+                                              "cls.predictions.transform.dense.bias");
+    CHECK(!model);
+}
+
+// The same seed gives the encoder and the MLM head the same weights, with the other head or without.
+TEST(the_other_head_changes_no_draw)
+{
+    vkb_model *without = NULL, *with = NULL;
+    vkb_config config = {0};
+    CHECK_OK(vkb_config_read(gpu_context(device), "fixtures/erf/config.json", &config));
+    CHECK_OK(vkb_model_create(device, &config, &(vkb_init_params){.seed = 4}, &without));
+    config.next_sentence = true;
+    CHECK_OK(vkb_model_create(device, &config, &(vkb_init_params){.seed = 4}, &with));
+    for (uint32_t i = 0; i < without->layout.tensor_count; i++)
+        CHECK(same_weights(without, with, without->layout.tensors[i].name));
+    CHECK(vkb_model_parameters(with) - vkb_model_parameters(without) ==
+          (config.hidden_size + 3) * (uint64_t)config.hidden_size + 2);
+    vkb_model_destroy(&without);
+    vkb_model_destroy(&with);
+}
+
+// ---- What the log says ----
+
+static char last_sentence[1024];
+
+static void keep_sentence(void *user, vkb_log_level level, const char *sentence)
+{
+    (void)user;
+    if (level <= VKB_LOG_INFO)
+        snprintf(last_sentence, sizeof(last_sentence), "%s", sentence);
+}
+
+// On a device of its own, whose context keeps the log.
+TEST(the_log_names_what_starts_at_random)
+{
+    vkb_context *ctx = vkb_context_create(keep_sentence, NULL);
+    vkb_device *own = NULL;
+    vkb_model *model = NULL;
+    const vkb_device_params params = {.select = vkb_device_get_info(device)->name};
+    copy_fixture("fixtures/pairs", "cls.seq_relationship.");
+    CHECK_INT(vkb_device_open(ctx, &params, &own), VKB_OK);
+    last_sentence[0] = 0;
+    CHECK_INT(vkb_model_load(own, "fixtures/pairs", &(vkb_load_params){true, 3}, &model), VKB_OK);
+    CHECK_STR(last_sentence, "");
+    vkb_model_destroy(&model);
+    CHECK_INT(vkb_model_load(own, folder, &(vkb_load_params){true, 3}, &model), VKB_OK);
+    CHECK_HAS(last_sentence, "model.safetensors: these are not in it and start at random: "
+                             "cls.seq_relationship.weight, cls.seq_relationship.bias");
+    vkb_model_destroy(&model);
+    vkb_device_close(&own);
+    vkb_context_destroy(&ctx);
+}
+
+static void run_all(vkb_device *dev)
+{
+    device = dev;
+    RUN(both_heads_come_back_to_the_bit);
+    RUN(a_model_without_the_head_stays_one);
+    RUN(a_missing_head_starts_at_random_by_the_seed);
+    RUN(a_pooler_without_its_head_is_kept_when_asked_for);
+    RUN(a_head_does_not_stand_in_for_what_else_is_missing);
+    RUN(the_other_head_changes_no_draw);
+    RUN(the_log_names_what_starts_at_random);
+}
+
+int main(void)
+{
+    folder = temp_folder();
+    int devices = devices_run(run_all);
+    temp_remove(folder);
+    return devices ? check_report() : 77;
+}
