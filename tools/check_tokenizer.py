@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Compares vkbert's tokenizer with the Rust one that transformers uses, line by line.
 
-    tools/check_tokenizer.py -m DIR [--program build/vkbert] [--lines 100000] [--seed 1] [TEXT...]
+    tools/check_tokenizer.py -m DIR... [--program build/vkbert] [--lines 100000] [--seed 1] [TEXT...]
 
-DIR holds tokenizer.json, or vocab.txt and tokenizer_config.json. The lines are those of the TEXT files
-and random ones, weighted to what breaks tokenizers. Prints the first differences and how many there are;
-exit status 1 on any. Differences of single characters are listed by code point: the Rust tokenizer's
-category tables are those of Unicode 8. Needs the Python package `tokenizers`.
+Each DIR holds tokenizer.json, or vocab.txt and tokenizer_config.json. The lines are those of the TEXT files
+and random ones, weighted to what breaks tokenizers. Of all the ids are compared; of one in ten also types,
+offsets, words, special and attention masks, as texts and as pairs, under every kind of truncation with
+stride, and with padding; of one in ten decoding. Prints the first differences and how many there are; exit
+status 1 on any. Differences of single characters are listed by code point: the Rust tokenizer's category
+tables are those of Unicode 8. Needs the Python package `tokenizers`.
 """
 import argparse
 import collections
@@ -112,8 +114,8 @@ def make_lines(args, vocabulary):
 
 # ---- Comparison ----
 
-def run_program(args, lines):
-    command = [args.program, "tokenize", "-m", args.model]
+def run_program(args, model, lines):
+    command = [args.program, "tokenize", "-m", model]
     done = subprocess.run(command, input=b"".join(line + b"\n" for line in lines), stdout=subprocess.PIPE)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with status {done.returncode}")
@@ -128,33 +130,124 @@ def run_rust(rust, lines):
     return [e.ids for e in rust.encode_batch(texts)]
 
 
-def differences(args, rust, lines):
-    ours, theirs = run_program(args, lines), run_rust(rust, lines)
+def differences(args, model, rust, lines):
+    ours, theirs = run_program(args, model, lines), run_rust(rust, lines)
     return [(line, a, b) for line, a, b in zip(lines, ours, theirs) if a != b]
 
 
-def lone_differences(args, rust, lines):
+def lone_differences(args, model, rust, lines):
     """The characters of the lines that differ on their own, between two letters or behind one."""
     chars = sorted(set("".join(line.decode("utf-8", "replace") for line in lines)) - {"\n"})
     frames = [(c, f"{a}{c}{b}".encode("utf-8")) for c in chars for a, b in (("a", "b"), ("a", ""))]
-    differing = {line for line, _, _ in differences(args, rust, [f for _, f in frames])}
+    differing = {line for line, _, _ in differences(args, model, rust, [f for _, f in frames])}
     return {c for c, frame in frames if frame in differing}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-m", "--model", required=True, help="the tokenizer's folder")
-    parser.add_argument("--program", default="build/vkbert", help="what is checked: PROGRAM tokenize -m DIR")
-    parser.add_argument("--lines", type=int, default=100000, help="random lines")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--show", type=int, default=10, help="differences to print")
-    parser.add_argument("text", nargs="*", help="files whose lines are compared too")
-    args = parser.parse_args()
+# ---- Everything of an encoding ----
 
-    rust = load_rust(args.model)
+SETTINGS = [  # (pairs, flags of vkbert tokenize, (max_length, strategy, stride, direction), padding to)
+    (False, [], None, None),
+    (False, ["--no-special-tokens"], None, None),
+    (False, ["--max-length", "9", "--stride", "3"], (9, "longest_first", 3, "right"), None),
+    (False, ["--max-length", "8", "--stride", "2", "--truncation-side", "left", "--pad-to", "12"],
+     (8, "longest_first", 2, "left"), (12, "right")),
+    (True, [], None, None),
+    (True, ["--max-length", "12", "--pad-to", "14", "--padding-side", "left"], (12, "longest_first", 0, "right"),
+     (14, "left")),
+    (True, ["--max-length", "13", "--stride", "1"], (13, "longest_first", 1, "right"), None),
+    (True, ["--max-length", "30", "--truncation", "only_first", "--stride", "2"], (30, "only_first", 2, "right"), None),
+    (True, ["--max-length", "30", "--truncation", "only_second", "--stride", "2"], (30, "only_second", 2, "right"), None),
+]
+
+
+def fields(encoding, overflowing=True):
+    """Of what overflows one level: merging pairs leaves copies of rows inside rows there, which transformers ignores."""
+    return [encoding.ids, encoding.type_ids, [list(o) for o in encoding.offsets], encoding.special_tokens_mask,
+            encoding.attention_mask, encoding.word_ids,
+            [fields(e, False) for e in encoding.overflowing] if overflowing else []]
+
+
+def our_fields(row):
+    return [row["ids"], row["type_ids"], row["offsets"], row["special_tokens_mask"], row["attention_mask"],
+            row["word_ids"], [our_fields(r) for r in row.get("overflowing", [])]]
+
+
+def fits(rust, texts, truncation, special):
+    """Whether a strategy that cuts one text only has enough of it to cut: else both libraries refuse."""
+    if not truncation or not truncation[1].startswith("only"):
+        return True
+    lengths = [len(rust.encode(text, add_special_tokens=False).ids) for text in texts]
+    over = sum(lengths) + 3 - truncation[0]
+    left = lengths[truncation[1] == "only_second"] - max(over, 0)
+    return left > truncation[2]
+
+
+def check_fields(args, model, rust, lines):
+    """Number of texts or pairs compared, and how many differ."""
+    texts = [line.decode("utf-8", "replace").replace("\t", " ") for line in lines]
+    texts = [t for t in texts if "\ufffd" not in t]  # offsets of damaged UTF-8 have no meaning in Python
+    count = differing = 0
+    for pairs, flags, truncation, padding in SETTINGS:
+        rust.no_truncation()
+        rust.no_padding()
+        inputs = list(zip(texts[::2], texts[1::2])) if pairs else [(t,) for t in texts]
+        special = "--no-special-tokens" not in flags
+        inputs = [i for i in inputs if fits(rust, i, truncation, special)]
+        if truncation:
+            rust.enable_truncation(truncation[0], stride=truncation[2], strategy=truncation[1],
+                                   direction=truncation[3])
+        if padding:
+            rust.enable_padding(direction=padding[1], pad_id=rust.token_to_id("[PAD]"), pad_token="[PAD]",
+                                length=padding[0])
+        command = [args.program, "tokenize", "-m", model, "--json"] + flags + (["--pair"] if pairs else [])
+        done = subprocess.run(command, input="".join("\t".join(i) + "\n" for i in inputs).encode(),
+                              stdout=subprocess.PIPE)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)} ended with status {done.returncode}")
+        ours = json.loads(done.stdout)
+        theirs = rust.encode_batch([i if pairs else i[0] for i in inputs], add_special_tokens=special)
+        for given, a, b in zip(inputs, ours, theirs):
+            count += 1
+            if our_fields(a) != fields(b):
+                differing += 1
+                if differing <= args.show:
+                    print(f"{' '.join(flags)} {given!r}\n  vkbert {our_fields(a)}\n  rust   {fields(b)}")
+        if len(ours) != len(inputs):
+            sys.exit(f"{len(inputs)} inputs, {len(ours)} encodings")
+    rust.no_truncation()
+    rust.no_padding()
+    return count, differing
+
+
+def check_decoding(args, model, rust, lines):
+    """Of ids: the WordPiece decoder with clean-up, which transformers' clean-up then goes over once more."""
+    def clean(text):
+        for a, b in ((" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+                     (" 's", "'s"), (" 've", "'ve"), (" 're", "'re")):
+            text = text.replace(a, b)
+        return text
+    ids = [e.ids for e in rust.encode_batch([line.decode("utf-8", "replace") for line in lines])]
+    done = subprocess.run([args.program, "tokenize", "-m", model, "--decode"], stdout=subprocess.PIPE, check=True,
+                          input="".join(" ".join(map(str, row)) + "\n" for row in ids).encode())
+    ours = done.stdout.decode("utf-8").split("\n")[:-1]
+    theirs = [clean(rust.decode(row, skip_special_tokens=False)) for row in ids]
+    differing = [(a, b) for a, b in zip(ours, theirs) if clean(a) != b]
+    for a, b in differing[: args.show]:
+        print(f"decoded\n  vkbert {a!r}\n  rust   {b!r}")
+    return len(ids), len(differing)
+
+
+# ---- A model ----
+
+def check_model(args, model):
+    rust = load_rust(model)
     lines = make_lines(args, rust.get_vocab())
-    found = differences(args, rust, lines)
-    lone = lone_differences(args, rust, [line for line, _, _ in found]) if found else set()
+    found, lone = [], set()
+    for at in range(0, len(lines), 100000):  # Python keeps every encoding of a batch
+        some = lines[at:at + 100000]
+        differing = differences(args, model, rust, some)
+        found += differing
+        lone |= lone_differences(args, model, rust, [line for line, _, _ in differing]) if differing else set()
     unexplained = [d for d in found if not lone.intersection(d[0].decode("utf-8", "replace"))]
     for line, ours, theirs in unexplained[: args.show]:
         print(f"line    {line!r}\nvkbert  {' '.join(map(rust.id_to_token, ours))}"
@@ -163,9 +256,26 @@ def main():
         by_category = collections.Counter(unicodedata.category(c) for c in lone)
         print(f"{len(lone)} characters differ by themselves ({dict(by_category)}):",
               " ".join(f"U+{ord(c):04X}" for c in sorted(lone)[:40]))
-    print(f"{args.model}: {len(lines)} lines, {len(found)} differ, "
-          f"{len(unexplained)} of them without a character that differs by itself")
-    sys.exit(1 if found else 0)
+    some = lines[::10]
+    encodings, differing = check_fields(args, model, rust, some[: max(1000, args.lines // 100)])
+    decoded, differing_texts = check_decoding(args, model, rust, some)
+    print(f"{model}: {len(lines)} lines, {len(found)} differ, {len(unexplained)} of them without a character that "
+          f"differs by itself; {encodings} whole encodings, {differing} differ; {decoded} decoded, "
+          f"{differing_texts} differ", flush=True)
+    return len(found) + differing + differing_texts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-m", "--model", required=True, action="append", help="a tokenizer's folder")
+    parser.add_argument("--program", default="build/vkbert", help="what is checked: PROGRAM tokenize -m DIR")
+    parser.add_argument("--lines", type=int, default=100000, help="random lines for each model")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--show", type=int, default=10, help="differences to print")
+    parser.add_argument("text", nargs="*", help="files whose lines are compared too")
+    args = parser.parse_args()
+    differing = [check_model(args, model) for model in args.model]
+    sys.exit(1 if any(differing) else 0)
 
 
 if __name__ == "__main__":

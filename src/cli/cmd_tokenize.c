@@ -12,6 +12,8 @@ typedef struct tokenize_options {
     common_options common;
     const char *model;
     bool tokens, pair, decode, json, no_special;
+    int64_t max_length, stride, pad_to;
+    const char *truncation, *truncation_side, *padding_side;
 } tokenize_options;
 
 #define AT(member) offsetof(tokenize_options, member)
@@ -24,11 +26,24 @@ static const flag rows[] = {
     {"decode", FLAG_BOOL, AT(decode), .help = "each line is ids; print their text"},
     {"no-special-tokens", FLAG_BOOL, AT(no_special),
      .help = "without [CLS] and [SEP]; with --decode: leave special tokens out"},
+    FLAG_GROUP("Length"),
+    {"max-length", FLAG_INT, AT(max_length), .value = "N", .low = 1, .high = 1073741824,
+     .help = "tokens at most, special ones included; else no limit"},
+    {"truncation", FLAG_CHOICE, AT(truncation), "longest_first",
+     .value = "longest_first|only_first|only_second", .help = "which text of a pair is cut"},
+    {"truncation-side", FLAG_CHOICE, AT(truncation_side), "right", .value = "right|left",
+     .help = "the side that is cut"},
+    {"stride", FLAG_INT, AT(stride), "0", .value = "N", .high = 1073741824,
+     .help = "tokens that what overflows repeats; --json shows it"},
+    {"pad-to", FLAG_INT, AT(pad_to), "0", .value = "N", .high = 1073741824,
+     .help = "pad to so many tokens"},
+    {"padding-side", FLAG_CHOICE, AT(padding_side), "right", .value = "right|left",
+     .help = "the side that is padded"},
     FLAG_GROUP("Result"),
     {"tokens", FLAG_BOOL, AT(tokens), .help = "print pieces instead of ids"},
     {"json", FLAG_BOOL, AT(json),
-     .help = "one JSON document: ids, tokens, type_ids, special_tokens_mask and offsets, which "
-             "count characters (code points)"},
+     .help = "one JSON document: ids, tokens, type_ids, special_tokens_mask, attention_mask, "
+             "word_ids, offsets, which count characters (code points), overflowing"},
     CLI_FLAGS_OUTPUT,
 };
 #undef AT
@@ -41,37 +56,81 @@ typedef struct tokenize_job {
     cJSON *tree;       // with --json
 } tokenize_job;
 
-// Characters before the byte: every byte but the continuation bytes of UTF-8 begins one.
-static size_t characters(const char *text, uint32_t bytes)
+// Counts the characters of a text up to a byte: every byte but the continuation bytes of UTF-8 begins
+// one. Places come nearly in order, so that a line is gone through once.
+typedef struct char_counter {
+    const char *text;
+    uint32_t byte;
+    int characters; // before that byte
+} char_counter;
+
+static int characters_at(char_counter *c, uint32_t byte)
 {
-    size_t count = 0;
-    for (uint32_t i = 0; i < bytes; i++)
-        count += ((unsigned char)text[i] & 0xC0) != 0x80;
-    return count;
+    if (byte < c->byte) {
+        c->byte = 0;
+        c->characters = 0;
+    }
+    for (; c->byte < byte; c->byte++)
+        c->characters += ((unsigned char)c->text[c->byte] & 0xC0) != 0x80;
+    return c->characters;
 }
 
-static void add_json(tokenize_job *job, const char *text, const char *pair)
+static cJSON *row_json(const tokenize_job *job, const vkb_tokens *row, const char *text,
+                       const char *pair)
 {
+    char_counter counters[2] = {{.text = text}, {.text = pair}};
     cJSON *item = cJSON_CreateObject();
     cJSON *ids = cJSON_AddArrayToObject(item, "ids");
     cJSON *pieces = cJSON_AddArrayToObject(item, "tokens");
     cJSON *types = cJSON_AddArrayToObject(item, "type_ids");
     cJSON *special = cJSON_AddArrayToObject(item, "special_tokens_mask");
+    cJSON *attention = cJSON_AddArrayToObject(item, "attention_mask");
+    cJSON *words = cJSON_AddArrayToObject(item, "word_ids");
     cJSON *offsets = cJSON_AddArrayToObject(item, "offsets");
-    for (size_t i = 0; i < job->tokens.count; i++) {
-        const vkb_token *token = &job->tokens.at[i];
-        const char *source = token->type ? pair : text;
+    for (size_t i = 0; i < row->count; i++) {
+        const vkb_token *token = &row->at[i];
+        char_counter *counter = &counters[token->type ? 1 : 0];
         const char *piece = vkb_tokenizer_piece(job->tok, token->id);
-        bool added = token->special || !source;
-        int span[2] = {added ? 0 : (int)characters(source, token->begin),
-                       added ? 0 : (int)characters(source, token->end)};
+        int span[2] = {0, 0};
+        if (!token->special) {
+            span[0] = characters_at(counter, token->begin);
+            span[1] = characters_at(counter, token->end);
+        }
         cJSON_AddItemToArray(ids, cJSON_CreateNumber(token->id));
         cJSON_AddItemToArray(pieces, cJSON_CreateString(piece ? piece : ""));
         cJSON_AddItemToArray(types, cJSON_CreateNumber(token->type));
         cJSON_AddItemToArray(special, cJSON_CreateNumber(token->special));
+        cJSON_AddItemToArray(attention, cJSON_CreateNumber(!token->padding));
+        cJSON_AddItemToArray(words, token->special ? cJSON_CreateNull()
+                                                   : cJSON_CreateNumber(token->word));
         cJSON_AddItemToArray(offsets, cJSON_CreateIntArray(span, 2));
     }
-    cJSON_AddItemToArray(job->tree, item);
+    if (row->overflow_count) {
+        cJSON *overflowing = cJSON_AddArrayToObject(item, "overflowing");
+        for (size_t i = 0; i < row->overflow_count; i++)
+            cJSON_AddItemToArray(overflowing, row_json(job, &row->overflow[i], text, pair));
+    }
+    return item;
+}
+
+static void add_json(tokenize_job *job, const char *text, const char *pair)
+{
+    cJSON_AddItemToArray(job->tree, row_json(job, &job->tokens, text, pair));
+}
+
+static vkb_encode_params encode_params(const tokenize_options *o)
+{
+    return (vkb_encode_params){
+        .no_special_tokens = o->no_special,
+        .max_length = o->max_length > 0 ? (uint32_t)o->max_length : 0,
+        .truncation = strcmp(o->truncation, "only_first") == 0    ? VKB_TRUNCATE_ONLY_FIRST
+                      : strcmp(o->truncation, "only_second") == 0 ? VKB_TRUNCATE_ONLY_SECOND
+                                                                  : VKB_TRUNCATE_LONGEST_FIRST,
+        .truncate_left = strcmp(o->truncation_side, "left") == 0,
+        .stride = (uint32_t)o->stride,
+        .pad_to = (uint32_t)o->pad_to,
+        .pad_left = strcmp(o->padding_side, "left") == 0,
+    };
 }
 
 static void print_tokens(const tokenize_job *job)
@@ -97,10 +156,9 @@ static vkb_status encode_line(void *user, const char *line, size_t bytes, size_t
                         "--pair expects",
                         number);
     size_t first = tab ? (size_t)(tab - line) : bytes;
-    vkb_status status =
-        vkb_encode(job->tok, line, first, tab ? tab + 1 : NULL, tab ? bytes - first - 1 : 0,
-                   &(vkb_encode_params){.no_special_tokens = job->options->no_special},
-                   &job->tokens);
+    const vkb_encode_params params = encode_params(job->options);
+    vkb_status status = vkb_encode(job->tok, line, first, tab ? tab + 1 : NULL,
+                                   tab ? bytes - first - 1 : 0, &params, &job->tokens);
     if (status != VKB_OK)
         return status;
     if (job->tree)

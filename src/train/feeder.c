@@ -15,6 +15,8 @@ typedef struct feeder_slot {
 
 struct train_feeder {
     train_feed_params params;
+    void (*before_fill)(void *user);
+    void *user;
     feeder_slot slots[TRAIN_SLOTS];
     pthread_mutex_t lock; // of the states, of stop and of at
     pthread_cond_t changed;
@@ -27,17 +29,33 @@ struct train_feeder {
 
 // ---- The feeder's thread ----
 
+// Makes sure that there are rows at f->at: goes on to the next epoch when this one is used up.
+static vkb_status epoch_begin(train_feeder *f)
+{
+    const train_feed_params *p = &f->params;
+    while (!f->at.rows || f->at.row >= f->at.rows) {
+        const uint64_t epoch = f->at.epoch + (f->at.rows != 0);
+        if (f->at.rows)
+            f->at = (train_cursor){.epoch = epoch};
+        vkb_status status =
+            dataset_begin_epoch(p->data, train_mask_epoch(&p->mask, epoch), &f->at.rows);
+        if (status != VKB_OK)
+            return status;
+        if (!f->at.rows)
+            return vkb_fail(dataset_context(p->data), VKB_BAD_FILE,
+                            "epoch %llu has no rows", (unsigned long long)epoch);
+    }
+    return VKB_OK;
+}
+
 // Fills a slot with the rows at f->at, and moves it behind them.
 static vkb_status fill(train_feeder *f, feeder_slot *slot)
 {
     const train_feed_params *p = &f->params;
     vkb_status status = VKB_OK;
     uint32_t used = 0;
-    if (f->at.rows && f->at.row >= f->at.rows)
-        f->at = (train_cursor){.epoch = f->at.epoch + 1};
+    BASE_TRY(epoch_begin(f));
     const uint64_t mask_epoch = train_mask_epoch(&p->mask, f->at.epoch);
-    if (!f->at.rows)
-        BASE_TRY(dataset_begin_epoch(p->data, mask_epoch, &f->at.rows));
     const train_rows rows = {
         .data = p->data,
         .rows = f->at.rows,
@@ -67,8 +85,8 @@ static void *feeder_run(void *feeder_)
             continue;
         }
         pthread_mutex_unlock(&f->lock);
-        if (f->params.before_fill)
-            f->params.before_fill(f->params.user);
+        if (f->before_fill)
+            f->before_fill(f->user);
         status = fill(f, slot);
         pthread_mutex_lock(&f->lock);
         slot->status = status;
@@ -124,6 +142,12 @@ void train_feeder_destroy(train_feeder **feeder)
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->lock);
     free(f);
+}
+
+void train_feeder_watch(train_feeder *f, void (*before_fill)(void *user), void *user)
+{
+    f->before_fill = before_fill;
+    f->user = user;
 }
 
 vkb_status train_feeder_start(train_feeder *f, train_cursor at)

@@ -26,9 +26,6 @@ typedef struct train_feed_params {
     const train_inputs *inputs;
     vkb_mask_params mask; // complete
     uint64_t seed;
-    // For tests: called before each slot is filled, on the feeder's thread.
-    void (*before_fill)(void *user);
-    void *user;
 } train_feed_params;
 
 vkb_status train_feeder_create(const train_feed_params *params, train_feeder **out);
@@ -38,6 +35,9 @@ void train_feeder_destroy(train_feeder **feeder);
 // (Re)starts at a place of the data: what was read ahead is dropped. The device must have read every
 // slot.
 vkb_status train_feeder_start(train_feeder *feeder, train_cursor at);
+
+// Has a function called before each slot is filled, on the feeder's thread; before it is started.
+void train_feeder_watch(train_feeder *feeder, void (*before_fill)(void *user), void *user);
 
 // A micro-batch that is ready to be submitted.
 typedef struct train_feed {

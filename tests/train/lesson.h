@@ -44,18 +44,18 @@ static inline void lesson_text(char *text, size_t room, int lines)
     }
 }
 
-static inline lesson lesson_open(uint32_t length, bool line_by_line, int lines)
+// A tokenizer and rows of a text, and a small config for them.
+static inline lesson lesson_of(const char *text, uint32_t length, vkb_rows kind)
 {
     lesson l = {.folder = temp_folder()};
-    static char text[1 << 16];
-    lesson_text(text, sizeof(text), lines);
     temp_write_text(l.folder, "text.txt", text);
     const char *file = temp_path(l.folder, "text.txt");
     const vkb_vocab_params vocab = {.vocab_size = 400};
     const vkb_text_source source = {.paths = &file, .path_count = 1};
     const vkb_dataset_params rows = {
         .max_seq_length = length,
-        .rows = line_by_line ? VKB_ROWS_LINES : VKB_ROWS_GROUPED,
+        .rows = kind,
+        .seed = 5,
         .cache_folder = l.folder,
     };
     CHECK_OK(vkb_tokenizer_train(gpu_context(device), &source, &vocab, &l.tok));
@@ -68,6 +68,13 @@ static inline lesson lesson_open(uint32_t length, bool line_by_line, int lines)
     l.config.max_position_embeddings = 64;
     l.config.hidden_dropout_prob = l.config.attention_probs_dropout_prob = 0;
     return l;
+}
+
+static inline lesson lesson_open(uint32_t length, bool line_by_line, int lines)
+{
+    static char text[1 << 16];
+    lesson_text(text, sizeof(text), lines);
+    return lesson_of(text, length, line_by_line ? VKB_ROWS_LINES : VKB_ROWS_GROUPED);
 }
 
 static inline void lesson_model(lesson *l)
