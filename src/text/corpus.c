@@ -12,7 +12,7 @@
 
 struct corpus {
     vkb_context *ctx;
-    const vkb_text_source *source;
+    vkb_text_source source; // its strings are the caller's
     corpus_files files;
     size_t next_file; // to be opened
     corpus_input input;
@@ -46,7 +46,7 @@ vkb_status corpus_open(vkb_context *ctx, const vkb_text_source *source, corpus *
     if (!c)
         return vkb_fail_memory(ctx, sizeof(*c), "a text source");
     c->ctx = ctx;
-    c->source = source;
+    c->source = *source;
     for (size_t i = 0; i < source->path_count; i++)
         BASE_TRY(corpus_files_add(ctx, source->paths[i], &c->files));
     for (size_t i = 0; i < c->files.count; i++)
@@ -114,7 +114,7 @@ static vkb_status open_next(corpus *c)
     *in = (corpus_input){
         .ctx = c->ctx,
         .name = file->is_stream && strcmp(file->path, "-") == 0 ? "standard input" : file->path,
-        .wanted_column = c->source->text_column,
+        .wanted_column = c->source.text_column,
         .line = 1,
     };
     c->texts_before = c->texts;
@@ -225,7 +225,7 @@ static vkb_status take_text(corpus *c, corpus_found *text, corpus_batch *batch)
         return VKB_OK; // a row without a text; a blank line counts, it ends a document
     if (text->bytes) {
         bool before = false;
-        if (c->source->drop_duplicates &&
+        if (c->source.drop_duplicates &&
             !corpus_seen_add(&c->seen, text->at, text->bytes, &before))
             return vkb_fail_memory(c->ctx, c->seen.count * 32, "the texts seen so far");
         if (before) {
@@ -244,10 +244,10 @@ static vkb_status take_text(corpus *c, corpus_found *text, corpus_batch *batch)
 
 static void report(const corpus *c)
 {
-    if (!c->source->progress)
+    if (!c->source.progress)
         return;
     const uint64_t now = c->input.stream ? corpus_stream_consumed(c->input.stream) : 0;
-    c->source->progress(c->source->user, "reading text", c->done_bytes + now, c->all_bytes);
+    c->source.progress(c->source.user, "reading text", c->done_bytes + now, c->all_bytes);
 }
 
 static vkb_status fail_without_text(const corpus *c)

@@ -61,12 +61,12 @@ static void check_row(const vkb_tokenizer *tok, const vkb_tokens *row,
 }
 
 // Both ways through the encoder, and the way back.
-static void encode_text(const vkb_tokenizer *tok, const char *text, size_t bytes, bool skip_special)
+static void encode_text(const vkb_tokenizer *tok, text_encoder *encoder, const char *text,
+                        size_t bytes, bool skip_special)
 {
     vkb_tokens tokens = {0};
     text_ids ids = {0};
     char *decoded = NULL;
-    text_encoder *encoder = text_encoder_create(tok);
     if (vkb_encode(tok, text, bytes, NULL, 0, &(vkb_encode_params){.no_special_tokens = true},
                    &tokens) != VKB_OK ||
         !text_encode_ids(encoder, text, bytes, &ids) || ids.count != tokens.count)
@@ -80,13 +80,13 @@ static void encode_text(const vkb_tokenizer *tok, const char *text, size_t bytes
     free(decoded);
     free(ids.at);
     vkb_tokens_free(&tokens);
-    text_encoder_destroy(&encoder);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static vkb_context *ctx;
     static vkb_tokenizer *tokenizers[256];
+    static text_encoder *encoders[256]; // with what they remember of other texts
     if (bytes < 2)
         return 0;
     if (!ctx)
@@ -96,11 +96,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         hf_tokenizer files = describe(data[0]);
         if (tokenizer_create(ctx, &files, "fuzz", tok) != VKB_OK)
             abort();
+        encoders[data[0]] = text_encoder_create(*tok);
+        if (!encoders[data[0]])
+            abort();
     }
     const char *text = (const char *)data + 2, *tab = memchr(text, '\t', bytes - 2);
     const size_t first = tab ? (size_t)(tab - text) : bytes - 2;
     const size_t second = tab ? bytes - 3 - first : 0;
-    encode_text(*tok, text, first, data[0] & 1);
+    encode_text(*tok, encoders[data[0]], text, first, data[0] & 1);
 
     const uint8_t p = data[1];
     const vkb_encode_params params = {

@@ -174,7 +174,7 @@ TEST(static_masks_repeat_and_others_do_not)
 
 // ---- Next sentences ----
 
-static void learns_pairs(vkb_objective objective)
+static void learns_pairs(vkb_objective objective, uint64_t steps, double loss, double accuracy)
 {
     lesson l = open_pairs();
     l.config.next_sentence = true;
@@ -184,7 +184,7 @@ static void learns_pairs(vkb_objective objective)
     params.objective = objective;
     params.batch_size = 32;
     params.learning_rate = 4e-3;
-    params.max_steps = 300;
+    params.max_steps = steps;
     params.warmup_steps = 30;
     params.mask.mlm_probability = 0.15;
     params.adam_beta2 = 0.98;
@@ -198,8 +198,8 @@ static void learns_pairs(vkb_objective objective)
            before.next_sentence_loss, after.next_sentence_loss,
            100 * after.next_sentence_accuracy, before.loss, after.loss, m.next_sentence_loss);
     CHECK_NEAR(before.next_sentence_loss, log(2), 0.3);
-    CHECK(after.next_sentence_loss < 0.5);
-    CHECK(after.next_sentence_accuracy > 0.75);
+    CHECK(after.next_sentence_loss < loss);
+    CHECK(after.next_sentence_accuracy > accuracy);
     if (objective == VKB_OBJECTIVE_NSP)
         CHECK_INT(after.masked_tokens, 0);
     else
@@ -210,12 +210,12 @@ static void learns_pairs(vkb_objective objective)
 
 TEST(next_sentences_are_learnt)
 {
-    learns_pairs(VKB_OBJECTIVE_NSP);
+    learns_pairs(VKB_OBJECTIVE_NSP, 120, 0.6, 0.7);
 }
 
 TEST(both_objectives_are_learnt_together)
 {
-    learns_pairs(VKB_OBJECTIVE_MLM_NSP);
+    learns_pairs(VKB_OBJECTIVE_MLM_NSP, 250, 0.55, 0.75);
 }
 
 TEST(objectives_need_their_rows_and_their_head)
