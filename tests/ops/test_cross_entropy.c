@@ -139,25 +139,33 @@ static void record_weight(gpu_stream *s, void *user)
     op_pair_weight(s, w->labels->view, w->count, w->next_sentence->view, w->rows, w->logits->view);
 }
 
+static void pair_weight(uint32_t count, uint32_t rows, bool any_labels, bool any_pairs)
+{
+    trial *t = trial_open(device, "pair_weight %u%s of %u%s", count, any_labels ? "" : " empty",
+                          rows, any_pairs ? "" : " empty");
+    weight w = {.count = count, .rows = rows};
+    uint32_t labels[300], next[ROWS], predictions = 0, pairs = 0;
+    for (uint32_t k = 0; k < w.count; k++)
+        predictions += (labels[k] = k % 3 == 2 || !any_labels ? OP_NONE : k) != OP_NONE;
+    for (uint32_t k = 0; k < w.rows; k++)
+        pairs += (next[k] = k % 4 == 3 || !any_pairs ? OP_NONE : k % 2) != OP_NONE;
+    w.labels = trial_words(t, "labels", w.count, labels);
+    w.next_sentence = trial_words(t, "next_sentence", w.rows, next);
+    w.logits = trial_inout(t, "logits", 2 * w.rows, VALUES_NORMAL, LIMIT_FP32);
+    for (uint32_t k = 0; k < 2 * w.rows; k++)
+        w.logits->ref[k] *= pairs ? (double)predictions / pairs : 0;
+    trial_run(t, record_weight, &w);
+    CHECK(trial_close(&t));
+}
+
 TEST(pairs_weigh_as_predictions_per_pair)
 {
-    static const uint32_t shapes[][2] = {{9, 4}, {300, 33}, {1, 70}};
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        trial *t = trial_open(device, "pair_weight %u of %u", shapes[i][0], shapes[i][1]);
-        weight w = {.count = shapes[i][0], .rows = shapes[i][1]};
-        uint32_t labels[300], next[ROWS], predictions = 0, pairs = 0;
-        for (uint32_t k = 0; k < w.count; k++)
-            predictions += (labels[k] = k % 3 == 2 ? OP_NONE : k) != OP_NONE;
-        for (uint32_t k = 0; k < w.rows; k++)
-            pairs += (next[k] = k % 4 == 3 ? OP_NONE : k % 2) != OP_NONE;
-        w.labels = trial_words(t, "labels", w.count, labels);
-        w.next_sentence = trial_words(t, "next_sentence", w.rows, next);
-        w.logits = trial_inout(t, "logits", 2 * w.rows, VALUES_NORMAL, LIMIT_FP32);
-        for (uint32_t k = 0; k < 2 * w.rows; k++)
-            w.logits->ref[k] *= (double)predictions / pairs;
-        trial_run(t, record_weight, &w);
-        CHECK(trial_close(&t));
-    }
+    static const uint32_t shapes[][2] = {{9, 4}, {300, 33}, {1, 70}, {2, 1}, {33, 65}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        pair_weight(shapes[i][0], shapes[i][1], true, true);
+    pair_weight(9, 4, false, true);
+    pair_weight(9, 4, true, false);
+    pair_weight(9, 4, false, false);
 }
 
 TEST(loss_and_gradient)
@@ -201,6 +209,26 @@ TEST(wrong_views_are_refused)
     CHECK(trial_close(&t));
 }
 
+TEST(wrong_views_of_pairs_are_refused)
+{
+    trial *t = trial_open(device, "pair_entropy and pair_weight with wrong views");
+    cross_entropy c = {.count = 3, .gradient = true, .pairs = true};
+    c.logits = trial_free_words(t, "logits", 6, NULL);
+    c.labels = trial_free_words(t, "labels", 3, NULL);
+    c.row_stats = trial_free_words(t, "row_stats", 12, NULL);
+    c.step_out = trial_free_words(t, "step_out", sizeof(struct step_out) / 4, NULL);
+    weight w = {.count = 3, .rows = 3, .labels = c.labels, .logits = c.logits};
+    w.next_sentence = trial_free_words(t, "next_sentence", 3, NULL);
+    trial_needs_all(t, c.logits, record, &c);
+    trial_needs_all(t, c.labels, record, &c);
+    trial_needs_all(t, c.row_stats, record, &c);
+    trial_needs_all(t, c.step_out, record, &c);
+    trial_needs_all(t, w.labels, record_weight, &w);
+    trial_needs_all(t, w.next_sentence, record_weight, &w);
+    trial_needs_all(t, w.logits, record_weight, &w);
+    CHECK(trial_close(&t));
+}
+
 // Also the variants that a device of another kind would get.
 static void on_device(vkb_device *dev)
 {
@@ -215,6 +243,7 @@ static void on_device(vkb_device *dev)
         RUN(equal_logits);
         RUN(no_predictions);
         RUN(wrong_views_are_refused);
+        RUN(wrong_views_of_pairs_are_refused);
     }
     op_force_family(OP_FAMILY_AUTO);
 }

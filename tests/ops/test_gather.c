@@ -52,16 +52,17 @@ static void both(uint32_t rows, uint32_t cols, uint32_t count, uint32_t used)
     static uint32_t index[MANY];
     for (int scatter = 0; scatter < 3; scatter++) {
         static const char *const names[] = {"gather", "scatter", "scatter and add"};
-        trial *t = trial_open(device, "%s %u of %ux%u, %u used", names[scatter], count, rows, cols,
-                              used);
+        trial *t =
+            trial_open(device, "%s %u of %ux%u, %u used", names[scatter], count, rows, cols, used);
         gather g = {.count = count, .rows = rows, .cols = cols, .accumulate = scatter == 2};
         draw_index(trial_random(t), rows, count, used, index);
         g.index = trial_words(t, "index", count, index);
         if (scatter) {
             g.dy = trial_input(t, "dy", (size_t)count * cols, VALUES_NORMAL);
             // one rounding of a sum where it adds
-            g.dx = g.accumulate ? trial_inout(t, "dx", (size_t)rows * cols, VALUES_NORMAL, LIMIT_FP32)
-                                : trial_output(t, "dx", (size_t)rows * cols, LIMIT_EXACT);
+            g.dx = g.accumulate
+                       ? trial_inout(t, "dx", (size_t)rows * cols, VALUES_NORMAL, LIMIT_FP32)
+                       : trial_output(t, "dx", (size_t)rows * cols, LIMIT_EXACT);
             ref_scatter(index, g.dy->ref, count, rows, cols, g.accumulate, g.dx->ref);
         } else {
             g.x = trial_input(t, "x", (size_t)rows * cols, VALUES_FAR);

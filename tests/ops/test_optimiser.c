@@ -58,8 +58,8 @@ static void grad_norm_of(const uint32_t *counts, uint32_t slabs, values kind, ui
         trial_wrong(t, "grad_norm is %.9g, expected %.9g", after.grad_norm, expected_norm);
     if (!(fabs(after.grad_scale - expected_scale) <= 1e-6 * expected_scale))
         trial_wrong(t, "grad_scale is %.9g, expected %.9g", after.grad_scale, expected_scale);
-    if (after.predictions != before.predictions || after.pairs != before.pairs ||
-        after.top1 != 3 || after.loss_sum != 4)
+    if (after.predictions != before.predictions || after.pairs != before.pairs || after.top1 != 3 ||
+        after.loss_sum != 4)
         trial_wrong(t, "step_out was changed where it should not");
     CHECK(trial_close(&t));
 }

@@ -36,8 +36,8 @@ static void forward(uint32_t count, values kind)
 
 static void backward(uint32_t count, values kind, bool in_place)
 {
-    trial *t = trial_open(device, "tanh_bwd %u values %d%s", count, kind,
-                          in_place ? " in place" : "");
+    trial *t =
+        trial_open(device, "tanh_bwd %u values %d%s", count, kind, in_place ? " in place" : "");
     op_case g = {.count = count};
     g.y = trial_input(t, "y", count, kind);
     if (in_place) {
