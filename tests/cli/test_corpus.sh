@@ -1,5 +1,4 @@
-# Text of every form through the program: files, folders, globs, standard input, rows, archives; the cache; pairs,
-# packed rows, masks.
+# Text of every form through the program: files, folders, globs, standard input, rows, archives; what cannot be read.
 . "$(dirname "$0")/lib.sh"
 make_text text.txt 60 0
 run 0 vkbert vocab --text text.txt --vocab-size 300 -o voc --quiet
@@ -11,12 +10,14 @@ head -n 20 text.txt > folder/a.txt
 sed -n '21,$p' text.txt > folder/deeper/b.txt
 gzip -c text.txt > text.txt.gz
 gzip -c text.txt > text.unknown
+zst=
+if command -v zstd > /dev/null; then zstd -q text.txt -o text.txt.zst && zst=text.txt.zst; fi
 { echo text,other; sed 's/"/""/g; s/.*/"&",1/' text.txt; } > text.csv
 { printf 'n\tbody\n'; sed 's/^/1\t/' text.txt; } > text.tsv
 sed 's/.*/{"other": 1, "text": "&"}/' text.txt > text.jsonl
 { echo '['; sed 's/.*/{"text": "&"},/; $s/,$//' text.txt; echo ']'; } > list.json
 { echo '{"data": ['; sed 's/.*/{"text": "&"},/; $s/,$//' text.txt; echo ']}'; } > data.json
-for source in folder "folder/*" text.txt.gz text.unknown text.csv "text.tsv --text-column body" text.jsonl list.json data.json; do
+for source in folder "folder/*" text.txt.gz text.unknown $zst text.csv "text.tsv --text-column body" text.jsonl list.json data.json; do
     set -f
     run 0 vkbert vocab --text $source --vocab-size 300 -o voc --overwrite-output-dir --quiet
     set +f
@@ -54,39 +55,4 @@ check test ! -e new
 printf 'a b\n\377\376 c\n' > bad.txt
 run 0 vkbert vocab --text bad.txt -o new
 has "$err" "bad.txt: 2 bytes are not UTF-8"
-
-# ---- Rows, masks, objectives; the cache ----
-make_documents() { awk '{ print } NR % 5 == 0 { print "" }' text.txt; }
-make_documents > documents.txt
-train="vkbert train --recipe small --vocab_size 300 --max_steps 3 --train_file documents.txt --device cpu --overwrite_output_dir"
-run 0 $train -o run
-lacks "$err" "from the cache"
-cp run/metrics.jsonl first.jsonl
-run 0 $train -o run
-has "$err" "from the cache"
-losses() { sed 's/.*"loss":\([^,]*\),.*/\1/' "$1"; }
-check test "$(losses run/metrics.jsonl)" = "$(losses first.jsonl)"
-run 0 $train -o run --overwrite_cache
-lacks "$err" "from the cache"
-echo "one line more" >> documents.txt
-run 0 $train -o run
-lacks "$err" "from the cache"
-run 0 $train -o run --packing
-has "$err" "% full"
-run 0 $train -o run --masking whole-word --mask-replace-prob 0.7 --random-replace-prob 0.2
-run 0 $train -o run --masking static --static-copies 2
-run 0 $train -o run --masking tutorial --line_by_line
-has "$(cat run/README.md)" "masks | tutorial"
-run 0 $train -o run --objective mlm+nsp --validation_split_percentage 20
-has "$out" "nats a pair"
-has "$(cat run/config.json)" "BertForPreTraining"
-run 0 vkbert info -m run
-has "$out" "heads       masked tokens, next sentence"
-has "$(cat run/all_results.json)" "eval_next_sentence_accuracy"
-run 0 vkbert eval -m run --validation-file documents.txt --objective nsp --device cpu
-has "$out" "nats a pair"
-run 0 vkbert train -m run --train_file documents.txt --max_steps 2 --device cpu -o more --learning_rate 1e-3
-has "$(cat more/config.json)" "BertForPreTraining"
-run 2 vkbert train --recipe small --train_file documents.txt -o bad --mask-replace-prob 0.9 --random-replace-prob 0.3
-has "$err" "at most 1 together"
 report

@@ -64,7 +64,7 @@ static inline lesson lesson_of(const char *text, uint32_t length, vkb_rows kind)
     l.config.vocab_size = vkb_tokenizer_size(l.tok);
     l.config.hidden_size = 32;
     l.config.intermediate_size = 64;
-    l.config.num_attention_heads = 4;
+    l.config.num_attention_heads = 2;
     l.config.max_position_embeddings = 64;
     l.config.hidden_dropout_prob = l.config.attention_probs_dropout_prob = 0;
     return l;

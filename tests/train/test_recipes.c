@@ -26,15 +26,23 @@ static lesson open_pairs(void)
                                      verbs[(d / 5 * 4 + i * 5 + d) % 6]);
         used += (size_t)snprintf(text + used, sizeof(text) - used, "\n");
     }
-    return lesson_of(text, 9, VKB_ROWS_PAIRS);
+    lesson l = lesson_of(text, 9, VKB_ROWS_PAIRS);
+    l.config.next_sentence = true;
+    return l;
 }
 
 // ---- The feeder ----
 
 static void be_late(void *user)
 {
-    (void)user;
-    nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
+    nanosleep(user, NULL);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 TEST(the_device_does_not_wait_for_rows)
@@ -42,23 +50,28 @@ TEST(the_device_does_not_wait_for_rows)
     lesson l = lesson_open(16, false, 400);
     lesson_model(&l);
     vkb_trainer *trainer = lesson_trainer(&l, &quick);
+    const double from = seconds();
     const vkb_metrics metrics = lesson_steps(trainer, quick.max_steps);
+    const double step = (seconds() - from) / (double)quick.max_steps;
     printf("  %llu stalls in %llu steps\n", (unsigned long long)metrics.stalls,
            (unsigned long long)metrics.step);
     // None, unless the system takes the feeder's core away for the time of eight steps.
     CHECK(metrics.stalls <= 2);
     vkb_trainer_destroy(&trainer);
 
-    lesson_model(&l); // rows that are late are counted
+    // Rows that take four steps of this device are late, and are counted.
+    struct timespec late = {.tv_sec = (time_t)(4 * step)};
+    late.tv_nsec = (long)(1e9 * (4 * step - (double)late.tv_sec));
+    lesson_model(&l);
     trainer = lesson_trainer(&l, &quick);
-    train_feeder_watch(trainer->feeder, be_late, NULL);
+    train_feeder_watch(trainer->feeder, be_late, &late);
     CHECK(lesson_steps(trainer, 20).stalls >= 5);
     vkb_trainer_destroy(&trainer);
 
     lesson_model(&l); // stopped while it sleeps, before the first step and in the middle
     for (uint64_t steps = 0; steps < 3; steps += 2) {
         trainer = lesson_trainer(&l, &quick);
-        train_feeder_watch(trainer->feeder, be_late, NULL);
+        train_feeder_watch(trainer->feeder, be_late, &late);
         lesson_steps(trainer, steps);
         vkb_trainer_destroy(&trainer);
     }
@@ -70,17 +83,18 @@ TEST(the_device_does_not_wait_for_rows)
 static void resumes(lesson l, vkb_train_params params, const char *what)
 {
     check_case = what;
-    params.max_steps = 9;
+    params.max_steps = 7;
     params.gradient_accumulation_steps = 2;
     lesson_model(&l);
     vkb_trainer *trainer = lesson_trainer(&l, &params);
-    const vkb_metrics straight = lesson_steps(trainer, 9);
+    const vkb_metrics straight = lesson_steps(trainer, 7);
+    CHECK(straight.epoch > 1);
     float *expected = lesson_weights(&l);
     vkb_trainer_destroy(&trainer);
 
     lesson_model(&l);
     trainer = lesson_trainer(&l, &params);
-    lesson_steps(trainer, 4);
+    lesson_steps(trainer, 3);
     CHECK_OK(vkb_trainer_save(trainer, l.folder));
     CHECK_OK(vkb_model_save(l.model, l.folder));
     vkb_trainer_destroy(&trainer);
@@ -88,7 +102,7 @@ static void resumes(lesson l, vkb_train_params params, const char *what)
     CHECK_OK(vkb_model_load(device, l.folder, NULL, &l.model));
     trainer = lesson_trainer(&l, &params);
     CHECK_OK(vkb_trainer_resume(trainer, l.folder));
-    const vkb_metrics resumed = lesson_steps(trainer, 9);
+    const vkb_metrics resumed = lesson_steps(trainer, 7);
     float *seen = lesson_weights(&l);
     CHECK_INT(memcmp(expected, seen, l.model->layout.elements * sizeof(*seen)), 0);
     CHECK_INT(resumed.step, straight.step);
@@ -104,14 +118,13 @@ static void resumes(lesson l, vkb_train_params params, const char *what)
 TEST(every_kind_of_rows_resumes_to_the_bit)
 {
     static char text[1 << 14];
-    lesson_text(text, sizeof(text), 50); // an epoch ends within the run
+    lesson_text(text, sizeof(text), 45);
     resumes(lesson_of(text, 32, VKB_ROWS_PACKED), quick, "packed");
     resumes(lesson_of(text, 16, VKB_ROWS_LINES), quick, "lines");
     lesson pairs = open_pairs();
-    pairs.config.next_sentence = true;
     vkb_train_params params = quick;
     params.objective = VKB_OBJECTIVE_MLM_NSP;
-    params.batch_size = 64;
+    params.batch_size = 32;
     resumes(pairs, params, "pairs");
 }
 
@@ -124,7 +137,7 @@ TEST(packed_rows_are_learnt)
     lesson_model(&l);
     vkb_train_params params = quick;
     params.learning_rate = 1e-2;
-    params.max_steps = 150;
+    params.max_steps = 90;
     const double before = lesson_loss(&l, 0.3);
     vkb_trainer *trainer = lesson_trainer(&l, &params);
     lesson_steps(trainer, params.max_steps);
@@ -139,10 +152,10 @@ TEST(packed_rows_are_learnt)
 
 static void masked_by_epoch(vkb_masking masking, uint32_t copies, uint64_t counts[4])
 {
-    lesson l = lesson_open(16, true, 64);
+    lesson l = lesson_open(16, true, 40);
     lesson_model(&l);
     vkb_train_params params = quick;
-    params.batch_size = 64;
+    params.batch_size = 40;
     params.max_steps = 4;
     params.mask.masking = masking;
     params.mask.static_copies = copies;
@@ -177,7 +190,6 @@ TEST(static_masks_repeat_and_others_do_not)
 static void learns_pairs(vkb_objective objective, uint64_t steps, double loss, double accuracy)
 {
     lesson l = open_pairs();
-    l.config.next_sentence = true;
     l.config.initializer_range = 0.15f;
     lesson_model(&l);
     vkb_train_params params = quick;
@@ -210,17 +222,18 @@ static void learns_pairs(vkb_objective objective, uint64_t steps, double loss, d
 
 TEST(next_sentences_are_learnt)
 {
-    learns_pairs(VKB_OBJECTIVE_NSP, 120, 0.6, 0.7);
+    learns_pairs(VKB_OBJECTIVE_NSP, 110, 0.55, 0.72);
 }
 
 TEST(both_objectives_are_learnt_together)
 {
-    learns_pairs(VKB_OBJECTIVE_MLM_NSP, 250, 0.55, 0.75);
+    learns_pairs(VKB_OBJECTIVE_MLM_NSP, 200, 0.55, 0.72);
 }
 
 TEST(objectives_need_their_rows_and_their_head)
 {
     lesson l = lesson_open(16, true, 20), pairs = open_pairs();
+    pairs.config.next_sentence = false;
     vkb_train_params params = quick;
     vkb_trainer *trainer = NULL;
     params.objective = VKB_OBJECTIVE_NSP;

@@ -1,0 +1,44 @@
+# Rows, masks and objectives through the program, and the cache of tokens.
+. "$(dirname "$0")/lib.sh"
+need_device
+
+make_text documents.txt 60 0
+awk '{ print } NR % 5 == 0 { print "" }' documents.txt > text.txt # which is what $tiny trains on
+train="vkbert train $tiny --max_steps 3 --overwrite_output_dir"
+
+# ---- The cache: taken from, passed over when asked or when the text has changed ----
+run 0 $train -o run
+lacks "$err" "from the cache"
+cp run/metrics.jsonl first.jsonl
+run 0 $train -o run
+has "$err" "from the cache"
+losses() { sed 's/.*"loss":\([^,]*\),.*/\1/' "$1"; }
+check test "$(losses run/metrics.jsonl)" = "$(losses first.jsonl)"
+run 0 $train -o run --overwrite_cache
+lacks "$err" "from the cache"
+echo "one line more" >> text.txt
+run 0 $train -o run
+lacks "$(grep '^text: ' <<< "$err")" "from the cache"
+
+# ---- Rows and masks ----
+run 0 $train -o run --packing
+has "$err" "% full"
+run 0 $train -o run --masking whole-word --mask-replace-prob 0.7 --random-replace-prob 0.2
+run 0 $train -o run --masking static --static-copies 2
+run 0 $train -o run --masking tutorial --line_by_line
+has "$(cat run/README.md)" "masks | tutorial"
+
+# ---- Objectives ----
+run 0 $train -o run --objective mlm+nsp --do_train --do_eval
+has "$out" "nats a pair"
+has "$(cat run/config.json)" "BertForPreTraining"
+run 0 vkbert info -m run
+has "$out" "heads       masked tokens, next sentence"
+has "$(cat run/all_results.json)" "eval_next_sentence_accuracy"
+run 0 vkbert eval -m run --validation-file valid.txt --objective nsp --device cpu
+has "$out" "nats a pair"
+run 0 vkbert train -m run --train_file text.txt --max_steps 2 --device cpu -o more --learning_rate 1e-3
+has "$(cat more/config.json)" "BertForPreTraining"
+run 2 vkbert train --recipe small --train_file text.txt -o bad --mask-replace-prob 0.9 --random-replace-prob 0.3
+has "$err" "at most 1 together"
+report
