@@ -1,6 +1,7 @@
 // The table of kernels: shaders/kernels.def and the SPIR-V that the build made of shaders/*.comp.
 #include "gpu/internal.h"
 
+#include "base/hash.h"
 #include "shaders/params.h"
 #include "kernels_spirv.h"
 
@@ -41,13 +42,11 @@ gpu_groups gpu_items(uint64_t count)
 static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
 static char hash_text[17];
 
-// FNV-1a, 64 bits
 static void hash_all(void)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = HASH_START;
     for (size_t k = 0; k < BASE_COUNT(table); k++)
-        for (size_t i = 0; i < table[k].code_bytes; i++)
-            hash = (hash ^ ((const uint8_t *)table[k].code)[i]) * 0x100000001b3u;
+        hash = hash_bytes(hash, table[k].code, table[k].code_bytes);
     snprintf(hash_text, sizeof(hash_text), "%016llx", (unsigned long long)hash);
 }
 

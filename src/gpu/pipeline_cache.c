@@ -6,6 +6,7 @@
 #include "gpu/internal.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +24,11 @@ static cache_header make_header(const vkb_device *dev, const uint8_t *data, size
     cache_header header = {
         .magic = "vkbpipe1",
         .bytes = bytes,
-        .hash = 0xcbf29ce484222325u, // FNV-1a
+        .hash = hash_bytes(HASH_START, data, bytes),
         .vendor_id = dev->physical.info.vendor_id,
         .device_id = dev->physical.info.device_id,
     };
     memcpy(header.uuid, dev->physical.cache_uuid, VK_UUID_SIZE);
-    for (size_t i = 0; i < bytes; i++)
-        header.hash = (header.hash ^ data[i]) * 0x100000001b3u;
     return header;
 }
 

@@ -1,6 +1,7 @@
 #include "text/dataset_build.h"
 
 #include "base/array.h"
+#include "base/hash.h"
 #include "base/thread.h"
 #include "text/corpus.h"
 #include "text/encode.h"
@@ -114,14 +115,6 @@ static char *path_of(const char *folder, uint64_t hash, int number, bool tempora
     return path;
 }
 
-static uint64_t hash_text(const char *text)
-{
-    uint64_t hash = 0xCBF29CE484222325ull; // FNV-1a
-    for (; *text; text++)
-        hash = (hash ^ (uint8_t)*text) * 0x100000001B3ull;
-    return hash;
-}
-
 static const char *temporary_folder(void)
 {
     const char *folder = getenv("TMPDIR");
@@ -139,7 +132,8 @@ static vkb_status name_parts(builder *b, const char *folder, bool temporary)
         free(p->path);
         free(p->key);
         p->temporary = temporary;
-        p->path = ok ? path_of(folder, hash_text(where.at), i, temporary) : NULL;
+        const uint64_t hash = ok ? hash_bytes(HASH_START, where.at, strlen(where.at)) : 0;
+        p->path = ok ? path_of(folder, hash, i, temporary) : NULL;
         p->key = what.at;
         free(where.at);
         if (!p->path)
