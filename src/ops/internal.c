@@ -1,11 +1,11 @@
 // Checks and workgroup sizes: see internal.h.
 #include "ops/internal.h"
 
-static op_family forced_family = OP_FAMILY_AUTO;
+static op_variant forced_variant = OP_VARIANT_CHOSEN;
 
-void op_force_family(op_family family)
+void op_force_variant(op_variant variant)
 {
-    forced_family = family;
+    forced_variant = variant;
 }
 
 // The variants for software drivers count on subgroups that all have the size the device names.
@@ -14,8 +14,8 @@ bool op_is_software(const gpu_stream *s)
     const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
     if (info->min_subgroup_size != info->max_subgroup_size || info->subgroup_size > 64)
         return false;
-    return forced_family == OP_FAMILY_AUTO ? info->type == VKB_SOFTWARE
-                                           : forced_family == OP_FAMILY_LANES;
+    return forced_variant == OP_VARIANT_CHOSEN ? info->type == VKB_SOFTWARE
+                                               : forced_variant == OP_VARIANT_SOFTWARE;
 }
 
 // SwiftShader, whose subgroups are of 4, does not unroll loops: the lanes' sums then live in
@@ -23,7 +23,7 @@ bool op_is_software(const gpu_stream *s)
 bool op_wants_lanes(const gpu_stream *s)
 {
     uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
-    return op_is_software(s) && (subgroup >= 8 || forced_family == OP_FAMILY_LANES);
+    return op_is_software(s) && (subgroup >= 8 || forced_variant == OP_VARIANT_SOFTWARE);
 }
 
 bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)

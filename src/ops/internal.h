@@ -12,10 +12,10 @@ static inline uint32_t op_div_up(uint64_t count, uint64_t part)
 }
 
 // Software drivers (llvmpipe, SwiftShader) want the reverse of what a GPU wants: shaders/README.md.
-// True on them, or where op_force_family says so.
+// True on them, or where op_force_variant says so.
 bool op_is_software(const gpu_stream *s);
 
-// Which family of products: op_family in ops.h.
+// Products by matmul_lanes rather than matmul_tile?
 bool op_wants_lanes(const gpu_stream *s);
 
 // Fails the stream with "op: what has N bytes, its shape needs M" unless the view holds `elements`

@@ -38,15 +38,14 @@ typedef struct op_matmul_params {
     } batch;
 } op_matmul_params;
 
-// The family is chosen from the device's type, subgroups and limits.
+// The kernel is chosen from the device's type, subgroups and limits.
 void op_matmul_(gpu_stream *s, const op_matmul_params *params);
 #define op_matmul(s, ...) op_matmul_((s), &(op_matmul_params){__VA_ARGS__})
 
-// For tests and bench, process-wide: overrides the choice. TILE also asks the kernels with
-// reductions for their GPU variant (barriers), LANES for that of software drivers; a device whose
-// subgroup size varies runs the former only.
-typedef enum op_family { OP_FAMILY_AUTO, OP_FAMILY_TILE, OP_FAMILY_LANES } op_family;
-void op_force_family(op_family family);
+// For tests and bench, process-wide: overrides the choice of kernels and workgroups (shaders/README.md
+// has the table). A device whose subgroup size varies runs the GPUs' only.
+typedef enum op_variant { OP_VARIANT_CHOSEN, OP_VARIANT_GPU, OP_VARIANT_SOFTWARE } op_variant;
+void op_force_variant(op_variant variant);
 
 // ---- columns.c: sums[n] (+)= sum over rows of x[rows][cols], bias gradients ----
 

@@ -1,4 +1,4 @@
-// Speed of the matrix products: GFLOP/s for each shape, layout and family of kernels on one device.
+// Speed of the matrix products: GFLOP/s for each shape, layout and kernel on one device.
 //
 //     bench_matmul [DEVICE [seconds a figure, 1]]
 //
@@ -39,7 +39,7 @@ static void record(gpu_stream *s, void *user)
 
 static vkb_status bench(vkb_device *dev, shape z, double seconds)
 {
-    static const char *const layouts[] = {"NT", "NN", "TN"}, *const families[] = {"", "tile",
+    static const char *const layouts[] = {"NT", "NN", "TN"}, *const variants[] = {"", "tile",
                                                                                   "lanes"};
     product p = {.size = z};
     double flop = 2e-9 * z.m * z.n * z.k * z.batch; // in 10^9
@@ -47,13 +47,13 @@ static vkb_status bench(vkb_device *dev, shape z, double seconds)
     BASE_TRY(random_buffer(dev, "a", (uint64_t)z.batch * z.m * z.k, &p.a));
     BASE_TRY(random_buffer(dev, "b", (uint64_t)z.batch * z.n * z.k, &p.b));
     BASE_TRY(random_buffer(dev, "c", (uint64_t)z.batch * z.m * z.n, &p.c));
-    for (op_family family = OP_FAMILY_LANES; family >= OP_FAMILY_TILE; family--)
+    for (op_variant variant = OP_VARIANT_SOFTWARE; variant >= OP_VARIANT_GPU; variant--)
         for (p.layout = OP_NT; p.layout <= OP_TN; p.layout++) {
-            op_force_family(family);
+            op_force_variant(variant);
             timing t;
             BASE_TRY(measure(dev, record, &p, seconds, &t));
             printf("%6u %6u %6u x%-4u %-6s %s %8.1f GFLOP/s, best %.1f", z.m, z.n, z.k, z.batch,
-                   families[family], layouts[p.layout], flop / t.median, flop / t.best);
+                   variants[variant], layouts[p.layout], flop / t.median, flop / t.best);
             if (vkb_device_get_info(dev)->type == VKB_SOFTWARE)
                 printf(", %.1f a core", flop / t.processor);
             printf("\n");

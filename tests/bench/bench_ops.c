@@ -68,13 +68,13 @@ int main(int count, char **arguments)
     }
     buffers b = {views[0], views[1], views[2], views[3], views[4], views[5], views[6], views[7]};
     for (size_t i = 0; i < BASE_COUNT(cases); i++)
-        for (op_family family = OP_FAMILY_AUTO; family <= OP_FAMILY_LANES; family++) {
-            static const char *const families[] = {"chosen", "GPUs'", "software's"};
+        for (op_variant variant = OP_VARIANT_CHOSEN; variant <= OP_VARIANT_SOFTWARE; variant++) {
+            static const char *const variants[] = {"chosen", "GPUs'", "software's"};
             timing t;
-            op_force_family(family);
+            op_force_variant(variant);
             BASE_TRY(measure(dev, cases[i].record, &b, count > 2 ? atof(arguments[2]) : 1, &t));
             double giga = 4e-9 * COUNT * cases[i].tensors;
-            printf("%-14s %-10s %8.2f GB/s, best %.2f", cases[i].name, families[family],
+            printf("%-14s %-10s %8.2f GB/s, best %.2f", cases[i].name, variants[variant],
                    giga / t.median, giga / t.best);
             if (info->type == VKB_SOFTWARE)
                 printf(", %.2f a core", giga / t.processor);

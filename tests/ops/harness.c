@@ -395,3 +395,21 @@ void trial_needs_all(trial *t, tensor *x, gpu_record_fn record, void *user)
     trial_refuses(t, x->name, record, user);
     x->view.bytes += 4;
 }
+
+static device_test_fn trials; // what both_variants runs
+
+static void both_variants(vkb_device *dev)
+{
+    for (op_variant variant = OP_VARIANT_GPU; variant <= OP_VARIANT_SOFTWARE; variant++) {
+        printf("kernels for %s\n", variant == OP_VARIANT_GPU ? "GPUs" : "software drivers");
+        op_force_variant(variant);
+        trials(dev);
+    }
+    op_force_variant(OP_VARIANT_CHOSEN);
+}
+
+int trial_devices(device_test_fn fn)
+{
+    trials = fn;
+    return devices_run(both_variants);
+}

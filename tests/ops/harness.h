@@ -13,9 +13,12 @@
 //   both runs gave the same bits
 //   every output is within its tensor's limit of the reference, and no element far out
 // What is wrong is printed with trial, tensor and element; trial_close is then false.
+//
+//     int main(void) { return trial_devices(all_trials) ? check_report() : 77; }
 #ifndef VKB_TESTS_OPS_HARNESS_H
 #define VKB_TESTS_OPS_HARNESS_H
 
+#include "devices.h"
 #include "ops/ops.h"
 
 // fp32 against double, as normalised mean squared error: sum (x - ref)^2 / sum ref^2. A rounding is
@@ -86,6 +89,10 @@ void trial_refuses(trial *t, const char *part, gpu_record_fn record, void *user)
 // The same when x is missing, and when it is one element too short.
 void trial_needs(trial *t, tensor *x, gpu_record_fn record, void *user);
 void trial_needs_all(trial *t, tensor *x, gpu_record_fn record, void *user);
+
+// devices_run, twice on each device: with the kernels' variants for GPUs, then with those for software
+// drivers.
+int trial_devices(device_test_fn fn);
 
 // ---- Random numbers, the same on every machine ----
 

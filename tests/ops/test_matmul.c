@@ -204,10 +204,9 @@ TEST(wrong_arguments_are_refused)
     CHECK(trial_close(&t));
 }
 
-static void by_family(const char *name, op_family family)
+static void on_device(vkb_device *dev)
 {
-    printf("family %s\n", name);
-    op_force_family(family);
+    device = dev;
     RUN(nt);
     RUN(nn);
     RUN(tn);
@@ -216,17 +215,9 @@ static void by_family(const char *name, op_family family)
     RUN(batches_of_heads);
     RUN(batch_with_a_shared_operand);
     RUN(wrong_arguments_are_refused);
-    op_force_family(OP_FAMILY_AUTO);
-}
-
-static void on_device(vkb_device *dev)
-{
-    device = dev;
-    by_family("tile", OP_FAMILY_TILE);
-    by_family("lanes", OP_FAMILY_LANES);
 }
 
 int main(void)
 {
-    return devices_run(on_device) ? check_report() : 77;
+    return trial_devices(on_device) ? check_report() : 77;
 }
