@@ -150,8 +150,8 @@ typedef void (*vkb_progress_fn)(void *user, const char *what, uint64_t done, uin
 typedef struct vkb_text_source {
     const char *const *paths;
     size_t path_count;
-    const char *text_column; // of rows; NULL: "text" where there is one, else the first
-    bool drop_duplicates;    // a text that was there before, to the byte, is left out
+    const char *text_column;  // of rows; NULL: "text" where there is one, else the first
+    bool drop_duplicates;     // a text that was there before, to the byte, is left out
     vkb_progress_fn progress; // may be NULL
     void *user;
 } vkb_text_source;
@@ -214,7 +214,8 @@ typedef struct vkb_vocab_params { // 0: the default in brackets
     // The first pieces, in this order; [PAD], [UNK], [CLS], [SEP] and [MASK] must be among them.
     const char *const *special_tokens; // [those five]
     uint32_t special_token_count;
-    uint32_t unused; // pieces [unused0], [unused1], ... behind them, for words to be added later [0]
+    uint32_t
+        unused; // pieces [unused0], [unused1], ... behind them, for words to be added later [0]
 } vkb_vocab_params;
 
 // From a model folder: tokenizer.json, else vocab.txt with tokenizer_config.json.
@@ -345,9 +346,10 @@ typedef struct vkb_init_params {
 VKB_API vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
                                     const vkb_init_params *params, vkb_model **out);
 typedef struct vkb_load_params {
-    bool next_sentence; // give the model a pooler and an NSP head when the folder has not both: what
-                        // is missing starts at random, and the log names it
-    uint64_t seed;      // of that
+    bool
+        next_sentence; // give the model a pooler and an NSP head when the folder has not both: what
+                       // is missing starts at random, and the log names it
+    uint64_t seed;     // of that
 } vkb_load_params;
 
 // A Hugging Face folder with config.json and model.safetensors. A pooler and NSP head that are there
@@ -472,20 +474,20 @@ typedef struct vkb_metrics {
     double loss;          // nats per masked token
     double grad_norm;     // before clipping
     double learning_rate; // that the step used
-    double next_sentence_loss, next_sentence_accuracy; // of the step's rows; 0 without the objective
+    double next_sentence_loss,
+        next_sentence_accuracy; // of the step's rows; 0 without the objective
     uint64_t masked_tokens,
-        overflowed_tokens;    // overflowed: drawn beyond capacity and left unmasked
-    uint64_t stalls;          // times so far that the device had nothing to do because rows were late
-    double seconds;           // since the trainer's first step
+        overflowed_tokens; // overflowed: drawn beyond capacity and left unmasked
+    uint64_t stalls;       // times so far that the device had nothing to do because rows were late
+    double seconds;        // since the trainer's first step
     double tokens_per_second; // over the last steps
     double seconds_left;
 } vkb_metrics;
 
 // Allocates gradients, moments and activations and records the step. VKB_OUT_OF_MEMORY names what
 // did not fit.
-VKB_API vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok,
-                                      vkb_dataset *data, const vkb_train_params *params,
-                                      vkb_trainer **out);
+VKB_API vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset *data,
+                                      const vkb_train_params *params, vkb_trainer **out);
 VKB_API void vkb_trainer_destroy(vkb_trainer **trainer);
 
 // Runs one optimiser step on the next rows. Does not wait for it: metrics are those of the newest

@@ -17,24 +17,25 @@ typedef uint32_t vkb_uint;
 // Written by the host before a step.
 struct step_in {
     uint seed_low, seed_high;
-    uint step;                  // draws dropout
-    uint epoch;                 // draws masks
+    uint step;  // draws dropout
+    uint epoch; // draws masks
     float lr;
-    float bias_correction1;     // 1 - beta1^t
-    float bias_correction2;     // 1 - beta2^t
-    float max_grad_norm;        // <= 0: no clipping
+    float bias_correction1; // 1 - beta1^t
+    float bias_correction2; // 1 - beta2^t
+    float max_grad_norm;    // <= 0: no clipping
 };
 
 // Written by the device; sums run over the micro-batches of a step.
 struct step_out {
-    uint predictions;           // masked tokens that the loss counts
-    uint overflow;              // drawn beyond capacity and left unmasked
-    uint top1, top5;            // predictions whose label is the best, among the five best
-    uint pairs, pairs_right;    // rows of next-sentence prediction, those classified right
-    float loss_sum;             // nats
-    float pair_loss_sum;        // nats
-    float grad_norm;            // of the mean loss, before clipping
-    float grad_scale;           // what AdamW multiplies the summed gradients with: clip / predictions (or pairs)
+    uint predictions;        // masked tokens that the loss counts
+    uint overflow;           // drawn beyond capacity and left unmasked
+    uint top1, top5;         // predictions whose label is the best, among the five best
+    uint pairs, pairs_right; // rows of next-sentence prediction, those classified right
+    float loss_sum;          // nats
+    float pair_loss_sum;     // nats
+    float grad_norm;         // of the mean loss, before clipping
+    float
+        grad_scale; // what AdamW multiplies the summed gradients with: clip / predictions (or pairs)
 };
 
 // ---- Kernels ----
@@ -42,8 +43,8 @@ struct step_out {
 // c[m][n] = alpha * sum over k of a * b (+ bias[n]) (+ c), batched.
 struct matmul_params {
     uint m, n, k;
-    uint lda, ldb, ldc;                             // elements from one row to the next, as stored
-    uint inner;                                     // batch index = outer * inner + inner index
+    uint lda, ldb, ldc; // elements from one row to the next, as stored
+    uint inner;         // batch index = outer * inner + inner index
     uint a_outer, a_inner, b_outer, b_inner, c_outer, c_inner;
     float alpha;
     uint accumulate, has_bias;
@@ -64,8 +65,8 @@ struct columns_params {
     uint rows, cols;
     uint rows_per_chunk, chunks;
     uint accumulate;
-    uint select;                                    // only rows whose key equals this ...
-    uint use_keys;                                  // ... when not 0
+    uint select;   // only rows whose key equals this ...
+    uint use_keys; // ... when not 0
 };
 
 struct gelu_params {
@@ -74,15 +75,15 @@ struct gelu_params {
 
 struct dropout_params {
     uint count;
-    uint site;                                      // which dropout of the model, unique in a step
-    float keep;                                     // 1 - p
+    uint site;  // which dropout of the model, unique in a step
+    float keep; // 1 - p
 };
 
 struct softmax_params {
-    uint rows, cols;                                // rows of all heads; cols: keys
-    uint rows_per_mask;                             // rows of one sequence: heads * cols queries
+    uint rows, cols;    // rows of all heads; cols: keys
+    uint rows_per_mask; // rows of one sequence: heads * cols queries
     uint site;
-    float keep;                                     // 1: no dropout
+    float keep; // 1: no dropout
 };
 
 struct embedding_params {
@@ -91,39 +92,39 @@ struct embedding_params {
 
 struct scatter_params {
     uint tokens, cols;
-    uint skip, use_skip;                            // a key whose rows are left out (padding_idx)
+    uint skip, use_skip; // a key whose rows are left out (padding_idx)
 };
 
 struct rows_params {
-    uint rows, cols;                                // rows: capacity of the index
+    uint rows, cols; // rows: capacity of the index
 };
 
 struct mask_params {
-    uint tokens, row_length;                        // tokens = rows * row_length
-    uint capacity;                                  // predictions at most
+    uint tokens, row_length; // tokens = rows * row_length
+    uint capacity;           // predictions at most
     uint vocab_size, mask_id;
-    uint special0, special1, special2;              // never selected: [CLS] [SEP] [PAD]
+    uint special0, special1, special2; // never selected: [CLS] [SEP] [PAD]
     float probability;
-    float mask_share, random_share;                 // 0.8 and 0.1; the rest stays
-    uint whole_word;                                // a piece that continues a word shares its draw
-    uint label_all;                                 // every real token is a prediction, not only the selected
+    float mask_share, random_share; // 0.8 and 0.1; the rest stays
+    uint whole_word;                // a piece that continues a word shares its draw
+    uint label_all;                 // every real token is a prediction, not only the selected
 };
 
 struct cross_entropy_params {
     uint capacity, cols, ld;
-    uint gradient;                                  // 1: logits become softmax - onehot
-    uint of_pairs;                                  // which sums of step_out are added to
+    uint gradient; // 1: logits become softmax - onehot
+    uint of_pairs; // which sums of step_out are added to
 };
 
 struct pair_params {
-    uint predictions, rows;                         // at most
+    uint predictions, rows; // at most
 };
 
 struct sum_params {
-    uint count;                                     // elements
-    uint chunk;                                     // elements a workgroup sums
-    uint first;                                     // where its partial sums start
-    uint of_pairs;                                  // the mean is over step_out.pairs, not predictions
+    uint count;    // elements
+    uint chunk;    // elements a workgroup sums
+    uint first;    // where its partial sums start
+    uint of_pairs; // the mean is over step_out.pairs, not predictions
 };
 
 struct adamw_params {

@@ -14,7 +14,7 @@
 
 static int check_run, check_failed, check_skipped;
 static int check_failures_of_test, check_skip_of_test;
-static const char *check_case = "";     // what the running test is at, printed with a failure
+static const char *check_case = ""; // what the running test is at, printed with a failure
 
 #define TEST(name) static void test_##name(void)
 
@@ -26,7 +26,11 @@ static const char *check_case = "";     // what the running test is at, printed 
         check_run++;                                                                               \
         check_failed += check_failures_of_test > 0;                                                \
         check_skipped += check_skip_of_test;                                                       \
-        printf("%s %s\n", check_failures_of_test ? "FAIL" : check_skip_of_test ? "skip" : "ok  ", #name);   \
+        printf("%s %s\n",                                                                          \
+               check_failures_of_test ? "FAIL"                                                     \
+               : check_skip_of_test   ? "skip"                                                     \
+                                      : "ok  ",                                                      \
+               #name);                                                                             \
         fflush(stdout);                                                                            \
     } while (0)
 
@@ -63,7 +67,8 @@ static const char *check_case = "";     // what the running test is at, printed 
     do {                                                                                           \
         const char *seen_ = (seen), *expected_ = (expected);                                       \
         if (!seen_ || strcmp(seen_, expected_) != 0)                                               \
-            CHECK_FAILED("%s is \"%s\", expected \"%s\"", #seen, seen_ ? seen_ : "(null)", expected_);      \
+            CHECK_FAILED("%s is \"%s\", expected \"%s\"", #seen, seen_ ? seen_ : "(null)",         \
+                         expected_);                                                               \
     } while (0)
 
 #define CHECK_HAS(seen, part)                                                                      \
@@ -78,7 +83,8 @@ static const char *check_case = "";     // what the running test is at, printed 
     do {                                                                                           \
         double seen_ = (seen), expected_ = (expected), tolerance_ = (tolerance);                   \
         if (!(fabs(seen_ - expected_) <= tolerance_))                                              \
-            CHECK_FAILED("%s is %.9g, expected %.9g within %g", #seen, seen_, expected_, tolerance_);       \
+            CHECK_FAILED("%s is %.9g, expected %.9g within %g", #seen, seen_, expected_,           \
+                         tolerance_);                                                              \
     } while (0)
 
 static inline int check_report(void)

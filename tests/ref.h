@@ -47,7 +47,7 @@ double ref_dropout_scale(const ref_dropout *d, size_t i);
 void ref_dropout_apply(const ref_dropout *d, const double *x, size_t count, double *y);
 
 typedef struct ref_attention {
-    const double *q, *k, *v; // [rows * length][hidden]
+    const double *q, *k, *v;  // [rows * length][hidden]
     const uint32_t *segments; // [rows * length]
     uint32_t rows, length, heads, hidden;
     ref_dropout dropout;
@@ -60,8 +60,7 @@ void ref_attention_bwd(const ref_attention *a, const double *dcontext, double *d
 
 void ref_gather(const uint32_t *index, const double *x, uint32_t count, uint32_t cols, double *y);
 void ref_scatter(const uint32_t *index, const double *dy, uint32_t count, uint32_t rows,
-                 uint32_t cols, bool accumulate,
-                 double *dx);
+                 uint32_t cols, bool accumulate, double *dx);
 
 typedef struct ref_loss {
     double sum;

@@ -35,8 +35,8 @@ enum philox_stream {
     PHILOX_MASK = 1, // counter: position, row's example, epoch
     PHILOX_DROPOUT,  // counter: element / 4, site, step
     PHILOX_INIT,     // counter: element / 4, tensor
-    PHILOX_SHUFFLE, // counter: half, epoch, round
-    PHILOX_PAIRS,   // counter: draw, document or row, epoch
+    PHILOX_SHUFFLE,  // counter: half, epoch, round
+    PHILOX_PAIRS,    // counter: draw, document or row, epoch
 };
 
 #endif

@@ -101,8 +101,8 @@ static cJSON *row_json(const tokenize_job *job, const vkb_tokens *row, const cha
         cJSON_AddItemToArray(types, cJSON_CreateNumber(token->type));
         cJSON_AddItemToArray(special, cJSON_CreateNumber(token->special));
         cJSON_AddItemToArray(attention, cJSON_CreateNumber(!token->padding));
-        cJSON_AddItemToArray(words, token->special ? cJSON_CreateNull()
-                                                   : cJSON_CreateNumber(token->word));
+        cJSON_AddItemToArray(words,
+                             token->special ? cJSON_CreateNull() : cJSON_CreateNumber(token->word));
         cJSON_AddItemToArray(offsets, cJSON_CreateIntArray(span, 2));
     }
     if (row->overflow_count) {

@@ -54,14 +54,15 @@ vkb_status row_params(cli_state *cli, const row_options *o, vkb_dataset_params *
 {
     const bool pairs = row_objective(o) != VKB_OBJECTIVE_MLM;
     if (o->line_by_line && o->packing)
-        return cli_fail(cli, VKB_BAD_ARGUMENT,
-                        "--line-by-line gives each line a row, --packing puts several in one: choose "
-                        "one");
+        return cli_fail(
+            cli, VKB_BAD_ARGUMENT,
+            "--line-by-line gives each line a row, --packing puts several in one: choose "
+            "one");
     if (pairs && (o->line_by_line || o->packing))
         return cli_fail(cli, VKB_BAD_ARGUMENT,
                         "--objective %s makes rows of two texts: leave --%s out", o->objective,
                         o->packing ? "packing" : "line-by-line");
-    params->rows = pairs            ? VKB_ROWS_PAIRS
+    params->rows = pairs             ? VKB_ROWS_PAIRS
                    : o->packing      ? VKB_ROWS_PACKED
                    : o->line_by_line ? VKB_ROWS_LINES
                                      : VKB_ROWS_GROUPED;
@@ -83,8 +84,12 @@ vkb_mask_params mask_params(const mask_options *o)
     };
     vkb_mask_params masks = {
         .mlm_probability = o->probability,
-        .mask_replace_prob = o->always_mask ? 1 : o->mask_replace > 0 ? o->mask_replace : -1,
-        .random_replace_prob = o->always_mask ? -1 : o->random_replace > 0 ? o->random_replace : -1,
+        .mask_replace_prob = o->always_mask        ? 1
+                             : o->mask_replace > 0 ? o->mask_replace
+                                                   : -1,
+        .random_replace_prob = o->always_mask          ? -1
+                               : o->random_replace > 0 ? o->random_replace
+                                                       : -1,
         .static_copies = (uint32_t)o->static_copies,
     };
     for (size_t i = 0; i < CLI_COUNT(names); i++)

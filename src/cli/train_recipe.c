@@ -153,9 +153,10 @@ static vkb_status check_data_flags(train_run *run)
                         "--validation-split-percentage P above 0");
     for (size_t i = 0; i < o->train_files.count; i++)
         if (strcmp(o->train_files.at[i], "-") == 0 && !o->tokenizer && !o->model)
-            return cli_fail(cli, VKB_BAD_ARGUMENT,
-                            "standard input can be read once, but a run from scratch reads the text "
-                            "twice: give --tokenizer-name DIR, or a file");
+            return cli_fail(
+                cli, VKB_BAD_ARGUMENT,
+                "standard input can be read once, but a run from scratch reads the text "
+                "twice: give --tokenizer-name DIR, or a file");
     vkb_dataset_params rows = {0};
     vkb_status status = row_params(cli, &o->rows, &rows);
     if (status != VKB_OK)

@@ -201,8 +201,8 @@ static void add_training(const train_run *run, card_text *card)
     add(card, "| objective | %s |\n", o->rows.objective);
     if (p->objective != VKB_OBJECTIVE_NSP)
         add(card, "| masks | %s: %g %% of the tokens, %g %% of them [MASK], %g %% random |\n",
-            o->mask.masking, 100 * p->mask.mlm_probability, 100 * fmax(p->mask.mask_replace_prob, 0),
-            100 * fmax(p->mask.random_replace_prob, 0));
+            o->mask.masking, 100 * p->mask.mlm_probability,
+            100 * fmax(p->mask.mask_replace_prob, 0), 100 * fmax(p->mask.random_replace_prob, 0));
     add(card, "| optimiser | AdamW, betas %g and %g, epsilon %g, weight decay %g |\n",
         p->adam_beta1, p->adam_beta2, p->adam_epsilon, p->weight_decay);
     add(card, "| learning rate | %g, %s, warm-up %s %g |\n", p->learning_rate, o->scheduler,
@@ -219,7 +219,8 @@ static void add_evaluation(const train_run *run, card_text *card)
     const vkb_eval_result *r = &run->after;
     add(card, "\n## Evaluation\n\nOn held-out text, %g %% of the tokens masked%s, %s of them.\n\n",
         100 * run->eval_params.mask.mlm_probability,
-        run->eval_params.mask.mask_replace_prob == 1 ? " (always [MASK])" : "", show_count(r->masked_tokens).text);
+        run->eval_params.mask.mask_replace_prob == 1 ? " (always [MASK])" : "",
+        show_count(r->masked_tokens).text);
     add(card, "| | |\n|---|---|\n");
     if (run->evaluated_before)
         add(card, "| loss before training | %.4f nats |\n", run->before.loss);

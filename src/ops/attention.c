@@ -100,7 +100,8 @@ void op_attention_fwd(gpu_stream *s, const op_attention *a)
     gpu_view dropped = drop ? gpu_scratch(s, DROPPED, 4 * probs_count(a)) : a->probs;
     struct softmax_params push = softmax_push(a);
     op_rows r = op_rows_for(s, push.rows, push.cols);
-    gpu_run(s, softmax_fwd, .bind = {drop ? a->dropout.step : a->segments, a->segments, a->probs, dropped},
+    gpu_run(s, softmax_fwd,
+            .bind = {drop ? a->dropout.step : a->segments, a->segments, a->probs, dropped},
             .push = &push, .spec = {r.size, r.shared_by, r.aligned, drop}, .spec_count = 4,
             .groups = r.groups, .flops = 20.0 * (double)probs_count(a));
 

@@ -21,8 +21,7 @@ static bool mask_checks(gpu_stream *s, const op_mask *m)
                        m->mask_share + m->random_share <= 1 + 1e-6f,
                    op, "the shares of [MASK] and of random tokens are negative or exceed 1") &&
            op_has(s, op, "step", m->step, sizeof(struct step_in) / 4) &&
-           op_has(s, op, "ids", m->ids, tokens) &&
-           op_has(s, op, "segments", m->segments, tokens) &&
+           op_has(s, op, "ids", m->ids, tokens) && op_has(s, op, "segments", m->segments, tokens) &&
            op_has(s, op, "examples", m->examples, m->rows) &&
            (!m->whole_word ||
             op_has(s, op, "continues", m->continues, (m->vocab_size + 31) / 32)) &&

@@ -109,7 +109,7 @@ void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y); // y += x
 // ---- attention.c: softmax(q k^T / sqrt(d) + mask) v, heads in contiguous columns ----
 
 typedef struct op_attention {
-    gpu_view q, k, v;              // [rows * length][H]
+    gpu_view q, k, v; // [rows * length][H]
     // uint32[rows * length]: which of a row's texts a token belongs to, 1, 2, ...; 0: padding. A
     // query sees the keys of its own text; one of the padding, whose result nobody reads, sees every
     // key but the padding. An attention_mask of 0 and 1 is the case of one text.
@@ -128,13 +128,14 @@ void op_attention_bwd(gpu_stream *s, const op_attention *a);
 // ---- masking.c: draws BERT's masks on the device ----
 
 typedef struct op_mask {
-    gpu_view step;           // struct step_in
-    gpu_view ids;            // uint32[rows * length]
-    gpu_view segments;       // uint32[rows * length]: 0 (padding) is never selected
-    gpu_view continues;      // bits uint32[(vocab_size + 31) / 32]: the id goes on a word ("##..."); only
-                             // read with whole_word
-    gpu_view examples;       // uint32[rows]: identity of each row in the data set
-    gpu_view masked_ids;     // out: uint32[rows * length]
+    gpu_view step;     // struct step_in
+    gpu_view ids;      // uint32[rows * length]
+    gpu_view segments; // uint32[rows * length]: 0 (padding) is never selected
+    gpu_view
+        continues;     // bits uint32[(vocab_size + 31) / 32]: the id goes on a word ("##..."); only
+                       // read with whole_word
+    gpu_view examples; // uint32[rows]: identity of each row in the data set
+    gpu_view masked_ids; // out: uint32[rows * length]
     gpu_view
         index; // out: uint32[capacity], token of each prediction in order, OP_NONE behind the last
     gpu_view labels;   // out: uint32[capacity], OP_NONE behind the last
@@ -142,9 +143,11 @@ typedef struct op_mask {
     uint32_t rows, length, capacity, vocab_size;
     vkb_special_ids special;                     // [CLS], [SEP], [PAD] are never selected
     float probability, mask_share, random_share; // 0.15, 0.8, 0.1
-    bool whole_word; // a word is selected by the draw of its first piece in the row; what happens to a
-                     // selected piece is drawn for each
-    bool label_all;  // every real token but no padding is listed with its id as label (capacity: all)
+    bool
+        whole_word; // a word is selected by the draw of its first piece in the row; what happens to a
+                    // selected piece is drawn for each
+    bool
+        label_all; // every real token but no padding is listed with its id as label (capacity: all)
 } op_mask;
 
 // Philox of (seed; position, example, epoch): masks depend on nothing else. Drawn tokens beyond

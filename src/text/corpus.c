@@ -18,10 +18,10 @@ struct corpus {
     corpus_input input;
     corpus_reader reader;
     corpus_seen seen;
-    bool pending_begin;              // the text that began a document was a duplicate
-    uint64_t done_bytes, all_bytes;  // of the files before this one; of all
-    uint64_t texts, texts_before;    // that hold text; of the files before this one
-    uint64_t invalid, duplicates;    // bytes that are not UTF-8; texts left out
+    bool pending_begin;             // the text that began a document was a duplicate
+    uint64_t done_bytes, all_bytes; // of the files before this one; of all
+    uint64_t texts, texts_before;   // that hold text; of the files before this one
+    uint64_t invalid, duplicates;   // bytes that are not UTF-8; texts left out
     const char *invalid_name;
 };
 
@@ -225,8 +225,7 @@ static vkb_status take_text(corpus *c, corpus_found *text, corpus_batch *batch)
         return VKB_OK; // a row without a text; a blank line counts, it ends a document
     if (text->bytes) {
         bool before = false;
-        if (c->source.drop_duplicates &&
-            !corpus_seen_add(&c->seen, text->at, text->bytes, &before))
+        if (c->source.drop_duplicates && !corpus_seen_add(&c->seen, text->at, text->bytes, &before))
             return vkb_fail_memory(c->ctx, c->seen.count * 32, "the texts seen so far");
         if (before) {
             c->duplicates++;
@@ -252,7 +251,8 @@ static void report(const corpus *c)
 
 static vkb_status fail_without_text(const corpus *c)
 {
-    const char *name = strcmp(c->files.at[0].path, "-") == 0 ? "standard input" : c->files.at[0].path;
+    const char *name =
+        strcmp(c->files.at[0].path, "-") == 0 ? "standard input" : c->files.at[0].path;
     if (c->files.count == 1 && c->done_bytes == 0)
         return vkb_fail(c->ctx, VKB_BAD_FILE, "%s: is empty, expected text", name);
     if (c->files.count == 1)

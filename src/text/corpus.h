@@ -11,10 +11,10 @@ typedef struct corpus corpus;
 
 // A line of a plain file, without its end; or a row's column. Any bytes: a NUL is one of them.
 typedef struct corpus_text {
-    const char *at; // in the batch
-    size_t bytes;   // 0: a blank line of a plain file
-    uint32_t file;  // see corpus_file_at
-    uint64_t line;  // where it starts in the file, from 1
+    const char *at;       // in the batch
+    size_t bytes;         // 0: a blank line of a plain file
+    uint32_t file;        // see corpus_file_at
+    uint64_t line;        // where it starts in the file, from 1
     bool begins_document; // the first text of a file, behind a blank line, every row
 } corpus_text;
 

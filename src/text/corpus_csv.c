@@ -114,7 +114,8 @@ static vkb_status read_header(corpus_input *in, char separator, const row *r)
     }
     free(name);
     if (wanted && !found)
-        return corpus_input_fail(in, in->line, "has no column \"%s\"; there are: %s", wanted, names);
+        return corpus_input_fail(in, in->line, "has no column \"%s\"; there are: %s", wanted,
+                                 names);
     in->started = true;
     return VKB_OK;
 }

@@ -74,8 +74,8 @@ static vkb_status add_folder(vkb_context *ctx, const char *path, int depth, corp
     size_t count = 0;
     vkb_status status = depth < DEEPEST_FOLDER
                             ? list_folder(ctx, path, &names, &count)
-                            : vkb_fail(ctx, VKB_BAD_FILE, "%s: is %d folders deep: a link in a circle?",
-                                       path, depth);
+                            : vkb_fail(ctx, VKB_BAD_FILE,
+                                       "%s: is %d folders deep: a link in a circle?", path, depth);
     for (size_t i = 0; i < count && status == VKB_OK; i++) {
         char *inside = path_join(path, names[i]);
         status = inside ? add_path(ctx, inside, depth + 1, files)

@@ -36,8 +36,8 @@ vkb_status corpus_input_fail(const corpus_input *in, uint64_t line, const char *
     va_start(list, format);
     vsnprintf(what, sizeof(what), format, list);
     va_end(list);
-    return vkb_fail(in->ctx, VKB_BAD_FILE, "%s: line %llu: %s", in->name,
-                    (unsigned long long)line, what);
+    return vkb_fail(in->ctx, VKB_BAD_FILE, "%s: line %llu: %s", in->name, (unsigned long long)line,
+                    what);
 }
 
 void corpus_input_free(corpus_input *in)
@@ -68,7 +68,8 @@ vkb_status corpus_input_line(corpus_input *in, size_t longest, bool cut, corpus_
     for (*found = true;;) {
         const char *start = in->data + in->at;
         const size_t there = in->used - in->at;
-        const char *end = there > searched ? memchr(start + searched, '\n', there - searched) : NULL;
+        const char *end =
+            there > searched ? memchr(start + searched, '\n', there - searched) : NULL;
         const size_t bytes = end ? (size_t)(end - start) : there;
         if (bytes > longest && !cut)
             return corpus_input_fail(in, in->line, "is longer than %zu MiB", longest >> 20);

@@ -14,7 +14,7 @@
 
 typedef struct corpus_input {
     vkb_context *ctx;
-    const char *name; // for sentences
+    const char *name;          // for sentences
     const char *wanted_column; // NULL: "text", else the first
     corpus_stream *stream;
     char *data; // at .. used-1 are read and not yet taken
@@ -22,7 +22,7 @@ typedef struct corpus_input {
     uint64_t line; // of data[at], from 1
     bool ended;
     // The readers' own state.
-    char *column;       // the text's, once known
+    char *column;                      // the text's, once known
     size_t column_index, column_count; // CSV
     bool started, in_list;             // the header, the opening bracket was read
     bool behind_blank;                 // plain: the next text begins a document

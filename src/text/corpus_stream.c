@@ -18,8 +18,8 @@ struct corpus_stream {
     int fd;
     packing packing;
     uint64_t consumed;
-    bool ended;      // nothing more in the file
-    bool in_member;  // between the beginning and the end of a gzip member or a zstd frame
+    bool ended;     // nothing more in the file
+    bool in_member; // between the beginning and the end of a gzip member or a zstd frame
     z_stream gzip;
     bool gzip_open;
     ZSTD_DStream *zstd;

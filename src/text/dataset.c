@@ -78,7 +78,8 @@ static vkb_status check_rows(vkb_context *ctx, const vkb_dataset_params *p,
                         "another share%s",
                         p->validation_split, lacks,
                         p->rows == VKB_ROWS_PAIRS ? " (blank lines between documents)" : "");
-    return vkb_fail(ctx, VKB_BAD_FILE, "the text makes no row: nothing is left of it once tokenised");
+    return vkb_fail(ctx, VKB_BAD_FILE,
+                    "the text makes no row: nothing is left of it once tokenised");
 }
 
 vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const vkb_text_source *source,

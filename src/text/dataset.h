@@ -9,14 +9,15 @@ uint32_t dataset_row_length(const vkb_dataset *data);
 
 // A row as the device gets it: arrays of dataset_row_length, the caller's.
 typedef struct dataset_row {
-    uint32_t *ids;       // [PAD] behind the last token
-    uint32_t *types;     // 0, or 1 for the second text of a pair
-    uint32_t *positions; // 0, 1, ..., again from 0 in each text of a packed row; the place in the row
-                         // for padding
-    uint32_t *segments;  // which text of the row: 1, 2, ...; 0 for padding
-    uint32_t used;       // tokens without padding
-    uint32_t example;    // what the row's masks are drawn from, besides seed and epoch
-    uint32_t is_random;  // pairs: 1 when the second text does not follow the first (the NSP label)
+    uint32_t *ids;   // [PAD] behind the last token
+    uint32_t *types; // 0, or 1 for the second text of a pair
+    uint32_t
+        *positions; // 0, 1, ..., again from 0 in each text of a packed row; the place in the row
+                    // for padding
+    uint32_t *segments; // which text of the row: 1, 2, ...; 0 for padding
+    uint32_t used;      // tokens without padding
+    uint32_t example;   // what the row's masks are drawn from, besides seed and epoch
+    uint32_t is_random; // pairs: 1 when the second text does not follow the first (the NSP label)
 } dataset_row;
 
 // Prepares the rows of an epoch and says how many there are: the same in every epoch, but for pairs,

@@ -42,7 +42,8 @@ static bool describe(const corpus *c, const vkb_tokenizer *tok, const vkb_text_s
 {
     char line[256];
     key->count = 0;
-    snprintf(line, sizeof(line), "ids of tokenizer %016" PRIx64 ", split %.17g %s, part %d%s, column ",
+    snprintf(line, sizeof(line),
+             "ids of tokenizer %016" PRIx64 ", split %.17g %s, part %d%s, column ",
              tokenizer_hash(tok), p->validation_split,
              p->rows == VKB_ROWS_PAIRS ? "of documents" : "of texts", number,
              source->drop_duplicates ? ", without duplicates" : "");
@@ -96,8 +97,8 @@ typedef struct builder {
     } lengths;
     bool failed;
     // where texts go
-    uint64_t units;     // texts or documents that were given a part
-    int current;        // the part of the last
+    uint64_t units;           // texts or documents that were given a part
+    int current;              // the part of the last
     bool begins[BUILD_PARTS]; // the part's next text begins a document
 } builder;
 
@@ -225,7 +226,8 @@ static vkb_status tokenise(builder *b)
     for (uint32_t i = 0; i < b->threads && ok; i++)
         ok = (b->encoders[i] = text_encoder_create(b->tok)) != NULL;
     if (!ok)
-        return vkb_fail_memory(b->ctx, b->threads * sizeof(*b->encoders), "the tokenizer's threads");
+        return vkb_fail_memory(b->ctx, b->threads * sizeof(*b->encoders),
+                               "the tokenizer's threads");
     do {
         BASE_TRY(corpus_read(b->corpus, (size_t)BATCH_BYTES * b->threads, &b->batch));
         BASE_TRY(encode_batch(b));
@@ -316,8 +318,7 @@ vkb_status dataset_build(const vkb_tokenizer *tok, const vkb_text_source *source
     BASE_TRY(choose_folder(&b, &folder, &temporary));
     BASE_TRY(name_parts(&b, folder, temporary));
     // A store that is stale or damaged is made anew.
-    if (!temporary && !params->rebuild_cache && all_there(&b) &&
-        open_parts(&b, out) == VKB_OK) {
+    if (!temporary && !params->rebuild_cache && all_there(&b) && open_parts(&b, out) == VKB_OK) {
         out->was_cached = true;
         goto cleanup;
     }

@@ -60,9 +60,9 @@ static bool receive(const receiver *r, words_scratch *scratch, const char *text,
     for (bool found = true; found; at = match.end) {
         found = added_next(&tok->raw, text, at, bytes, &match);
         const size_t stop = found ? match.begin : bytes;
-        if (stop > at && !(tok->normal.count
-                               ? receive_normalised(r, scratch, text, at, stop)
-                               : words_each(scratch, &tok->splitter, text, at, stop, r->word, r->user)))
+        if (stop > at && !(tok->normal.count ? receive_normalised(r, scratch, text, at, stop)
+                                             : words_each(scratch, &tok->splitter, text, at, stop,
+                                                          r->word, r->user)))
             return false;
         if (found && !r->added(r->user, match.id, match.begin, match.end))
             return false;

@@ -90,8 +90,7 @@ static bool pop_append(text_matcher *m, const uint32_t *ids, size_t count)
 {
     if (m->pop_total + count > m->pop_capacity) {
         size_t wanted = (m->pop_total + count) * 2 + 1024;
-        uint32_t *larger =
-            wanted > UINT32_MAX ? NULL : realloc(m->pops, wanted * sizeof(*larger));
+        uint32_t *larger = wanted > UINT32_MAX ? NULL : realloc(m->pops, wanted * sizeof(*larger));
         if (!larger)
             return false;
         m->pops = larger;

@@ -15,8 +15,8 @@
 #define MATCHER_NONE UINT32_MAX
 
 typedef struct matcher_node {
-    uint32_t link;      // where matching goes on after the pops; MATCHER_NONE: the word is unknown
-    uint32_t pops;      // first of them in matcher.pops
+    uint32_t link; // where matching goes on after the pops; MATCHER_NONE: the word is unknown
+    uint32_t pops; // first of them in matcher.pops
     uint32_t pop_count;
 } matcher_node;
 
@@ -28,7 +28,7 @@ typedef struct matcher_edge {
 typedef struct text_matcher {
     matcher_node *nodes;
     size_t node_count, node_capacity;
-    matcher_edge *edges; // open addressing
+    matcher_edge *edges;           // open addressing
     size_t edge_slots, edge_count; // slots: a power of two
     uint32_t *pops;
     size_t pop_total, pop_capacity;

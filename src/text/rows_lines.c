@@ -11,7 +11,8 @@ static vkb_status begin(vkb_dataset *data, uint64_t epoch)
     (void)epoch;
     if (data->begun || status != VKB_OK)
         return status; // the same in every epoch
-    for (uint32_t t = 0; t < texts && !(data->max_rows && data->lines.count == data->max_rows); t++) {
+    for (uint32_t t = 0; t < texts && !(data->max_rows && data->lines.count == data->max_rows);
+         t++) {
         uint64_t start, count;
         status = token_store_text(data->store, t, &start, &count);
         if (status != VKB_OK)

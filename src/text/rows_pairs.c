@@ -103,8 +103,8 @@ static vkb_status make_pair(maker *m, uint64_t from, uint64_t to, uint64_t targe
         return status;
     if (!array_reserve(&data->pairs, data->pairs.count + 1))
         return vkb_fail_memory(data->ctx, data->pairs.count * sizeof(row_pair), "the pairs");
-    data->pairs.at[data->pairs.count++] = (row_pair){
-        (uint32_t)from, (uint32_t)(from + cut), (uint32_t)begin, (uint32_t)end, is_random};
+    data->pairs.at[data->pairs.count++] = (row_pair){(uint32_t)from, (uint32_t)(from + cut),
+                                                     (uint32_t)begin, (uint32_t)end, is_random};
     return VKB_OK;
 }
 
@@ -165,7 +165,8 @@ static uint64_t pair_tokens(const vkb_dataset *data, const row_pair *p, uint64_t
     const uint32_t bounds[2][2] = {{p->a_begin, p->a_end}, {p->b_begin, p->b_end}};
     for (int half = 0; half < 2; half++) {
         tokens[half] = 0;
-        for (uint64_t t = bounds[half][0], count = 0; t < bounds[half][1] && *status == VKB_OK; t++) {
+        for (uint64_t t = bounds[half][0], count = 0; t < bounds[half][1] && *status == VKB_OK;
+             t++) {
             *status = length_of(data, t, &count);
             tokens[half] += count;
         }

@@ -103,8 +103,7 @@ static void push_text(const assembly *a, vkb_tokens *row, uint32_t text, part p)
 {
     if (p.begin == p.end)
         return; // there may be no memory to copy from
-    memcpy(row->at + row->count, a->texts[text].at + p.begin,
-           (p.end - p.begin) * sizeof(*row->at));
+    memcpy(row->at + row->count, a->texts[text].at + p.begin, (p.end - p.begin) * sizeof(*row->at));
     row->count += p.end - p.begin;
 }
 
@@ -126,7 +125,8 @@ static size_t padded_length(const vkb_encode_params *p, size_t count)
 {
     size_t length = count > p->pad_to ? count : p->pad_to;
     if (p->pad_to_multiple_of && p->pad_to)
-        length = (length + p->pad_to_multiple_of - 1) / p->pad_to_multiple_of * p->pad_to_multiple_of;
+        length =
+            (length + p->pad_to_multiple_of - 1) / p->pad_to_multiple_of * p->pad_to_multiple_of;
     return p->pad_to ? length : count;
 }
 
@@ -157,8 +157,7 @@ static bool overflow_add(const assembly *a, part first, part second, vkb_tokens 
         vkb_tokens *rows = realloc(out->overflow, larger * sizeof(*rows));
         if (!rows)
             return false;
-        memset(rows + out->overflow_capacity, 0,
-               (larger - out->overflow_capacity) * sizeof(*rows));
+        memset(rows + out->overflow_capacity, 0, (larger - out->overflow_capacity) * sizeof(*rows));
         out->overflow = rows;
         out->overflow_capacity = larger;
     }
@@ -197,8 +196,8 @@ static vkb_status check_params(const vkb_tokenizer *tok, const vkb_encode_params
                         specials);
     if (p->stride && p->stride >= p->max_length - specials)
         return vkb_fail(tok->ctx, VKB_BAD_ARGUMENT,
-                        "a stride of %u leaves nothing new in rows of %zu tokens of text", p->stride,
-                        p->max_length - specials);
+                        "a stride of %u leaves nothing new in rows of %zu tokens of text",
+                        p->stride, p->max_length - specials);
     if (!pair && p->truncation == VKB_TRUNCATE_ONLY_SECOND)
         return vkb_fail(tok->ctx, VKB_BAD_ARGUMENT,
                         "truncation only_second needs a pair, but there is one text");
@@ -213,9 +212,9 @@ static vkb_status truncate(assembly *a, size_t specials)
     if (p->max_length) {
         const size_t room = p->max_length - specials;
         shorten(counts[0], counts[1], room, p->truncation, keep);
-        if (keep[0] + keep[1] > room || (room && counts[0] + counts[1] > room &&
-                                         p->truncation != VKB_TRUNCATE_LONGEST_FIRST &&
-                                         keep[p->truncation == VKB_TRUNCATE_ONLY_SECOND] == 0))
+        if (keep[0] + keep[1] > room ||
+            (room && counts[0] + counts[1] > room && p->truncation != VKB_TRUNCATE_LONGEST_FIRST &&
+             keep[p->truncation == VKB_TRUNCATE_ONLY_SECOND] == 0))
             return vkb_fail(a->tok->ctx, VKB_BAD_ARGUMENT,
                             "the %s text is too short to cut a pair of %zu tokens to max_length %u",
                             p->truncation == VKB_TRUNCATE_ONLY_FIRST ? "first" : "second",

@@ -55,7 +55,8 @@ static vkb_status check(token_store *s, uint64_t begin, uint64_t count)
     const uint32_t *sums = (const uint32_t *)(s->map.data + s->at.sums);
     if (!count)
         return VKB_OK;
-    for (uint64_t b = begin / TOKEN_STORE_BLOCK; b <= (begin + count - 1) / TOKEN_STORE_BLOCK; b++) {
+    for (uint64_t b = begin / TOKEN_STORE_BLOCK; b <= (begin + count - 1) / TOKEN_STORE_BLOCK;
+         b++) {
         if (s->checked[b / 8] >> b % 8 & 1)
             continue;
         const uint64_t from = b * TOKEN_STORE_BLOCK, rest = s->at.sums - from;

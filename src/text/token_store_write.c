@@ -63,8 +63,8 @@ static vkb_status starts_put(token_writer *w)
 {
     if (fwrite(&w->end.ids, sizeof(uint64_t), 1, w->starts) == 1)
         return VKB_OK;
-    return vkb_fail(w->ctx, VKB_IO, "%s: a temporary file for its table cannot be written: no room?",
-                    w->path);
+    return vkb_fail(w->ctx, VKB_IO,
+                    "%s: a temporary file for its table cannot be written: no room?", w->path);
 }
 
 vkb_status token_writer_create(vkb_context *ctx, const char *path, uint32_t vocab_size,

@@ -13,7 +13,7 @@
 
 struct vkb_tokenizer {
     vkb_context *ctx;
-    hf_tokenizer files; // what it was made from, so that saving loses nothing
+    hf_tokenizer files;         // what it was made from, so that saving loses nothing
     text_vocabulary vocabulary; // every piece, added tokens too
     text_matcher matcher;       // the model's pieces
     uint32_t *piece_bytes;      // [piece_count], "##" not counted

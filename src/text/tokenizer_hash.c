@@ -13,7 +13,8 @@ uint64_t tokenizer_hash(const vkb_tokenizer *tok)
     }
     for (size_t i = 0; i < f->added_count; i++) {
         const hf_added_token *t = &f->added[i];
-        const bool switches[] = {t->single_word, t->lstrip, t->rstrip, t->normalized, t->only_added};
+        const bool switches[] = {t->single_word, t->lstrip, t->rstrip, t->normalized,
+                                 t->only_added};
         hash = hash_bytes(hash, t->content, strlen(t->content) + 1);
         hash = hash_bytes(hash, &t->id, sizeof(t->id));
         hash = hash_bytes(hash, switches, sizeof(switches));

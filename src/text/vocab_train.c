@@ -215,9 +215,10 @@ static vkb_status check_params(vkb_context *ctx, vkb_vocab_params *params)
     }
     const uint64_t first = (uint64_t)params->special_token_count + params->unused;
     if (params->vocab_size <= first)
-        return vkb_fail(ctx, VKB_BAD_ARGUMENT,
-                        "vocab_size is %u, expected more than the %llu special tokens and unused slots",
-                        params->vocab_size, (unsigned long long)first);
+        return vkb_fail(
+            ctx, VKB_BAD_ARGUMENT,
+            "vocab_size is %u, expected more than the %llu special tokens and unused slots",
+            params->vocab_size, (unsigned long long)first);
     return VKB_OK;
 }
 

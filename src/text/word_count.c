@@ -62,7 +62,7 @@ typedef struct counter {
     struct counting {
         words_scratch scratch;
         text_words words;
-    } *threads;
+    } * threads;
     bool failed; // memory is exhausted
 } counter;
 
@@ -111,8 +111,8 @@ vkb_status words_count(vkb_context *ctx, const text_splitter *splitter,
         const text_words *from = &c.threads[i].words;
         for (size_t k = 0; k < from->count && status == VKB_OK; k++)
             if (!count_word(words, from->at[k].text, from->at[k].bytes, from->at[k].count))
-                status = vkb_fail_memory(ctx, words->count * sizeof(text_word),
-                                         "the words of the text");
+                status =
+                    vkb_fail_memory(ctx, words->count * sizeof(text_word), "the words of the text");
         words_free(&c.threads[i].words);
         words_scratch_free(&c.threads[i].scratch);
     }

@@ -16,7 +16,7 @@ bool splitter_create(const text_normaliser *rules, text_splitter *out)
         if (!ok || normal.count != 1 || normal.at[0].code >= 0x80)
             continue;
         const uint32_t code = normal.at[0].code;
-        out->kind[c] = unicode_is_white_space(code)  ? WORDS_BLANK
+        out->kind[c] = unicode_is_white_space(code)   ? WORDS_BLANK
                        : unicode_is_punctuation(code) ? WORDS_PUNCTUATION
                                                       : WORDS_LETTER;
         out->spelt[c] = (char)code;

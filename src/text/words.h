@@ -22,8 +22,9 @@ bool splitter_create(const text_normaliser *rules, text_splitter *out); // false
 typedef struct word_view {
     const char *utf8; // normalised; not terminated, but TEXT_SLACK bytes behind it may be read
     size_t bytes, chars;
-    size_t begin, end;     // bytes of the text that it came from
-    const text_char *from; // where each character came from; NULL: each byte from one byte, in order
+    size_t begin, end; // bytes of the text that it came from
+    const text_char
+        *from; // where each character came from; NULL: each byte from one byte, in order
 } word_view;
 
 // Memory that one thread reuses from text to text. Zero-initialised.

@@ -42,8 +42,8 @@ static vkb_status epoch_begin(train_feeder *f)
         if (status != VKB_OK)
             return status;
         if (!f->at.rows)
-            return vkb_fail(dataset_context(p->data), VKB_BAD_FILE,
-                            "epoch %llu has no rows", (unsigned long long)epoch);
+            return vkb_fail(dataset_context(p->data), VKB_BAD_FILE, "epoch %llu has no rows",
+                            (unsigned long long)epoch);
     }
     return VKB_OK;
 }

@@ -43,10 +43,10 @@ void train_feeder_watch(train_feeder *feeder, void (*before_fill)(void *user), v
 typedef struct train_feed {
     const train_slot *slot;
     train_cursor after;
-    uint64_t epoch;      // whose masks it gets
-    uint64_t tokens;     // without padding
+    uint64_t epoch;  // whose masks it gets
+    uint64_t tokens; // without padding
     bool ends_epoch;
-    bool was_late;       // it was not ready when it was asked for
+    bool was_late; // it was not ready when it was asked for
 } train_feed;
 
 // Waits for the next slot: for the device, when it still reads that one, then for the feeder. A failure

@@ -83,7 +83,7 @@ enum {
 #define X(part) PART_##part,
     TRAIN_SLOT_PARTS(X)
 #undef X
-    PART_COUNT
+        PART_COUNT
 };
 
 static uint64_t aligned(const train_inputs *in, uint64_t bytes)
@@ -166,8 +166,9 @@ vkb_status train_slot_fill(const train_inputs *in, const train_slot *slot, const
         const uint64_t place = rows->first + r;
         const bool real = place < rows->rows;
         if (real) {
-            const uint64_t from =
-                rows->shuffled ? dataset_shuffled(rows->rows, rows->seed, rows->epoch, place) : place;
+            const uint64_t from = rows->shuffled
+                                      ? dataset_shuffled(rows->rows, rows->seed, rows->epoch, place)
+                                      : place;
             vkb_status status = dataset_read(rows->data, from, &row);
             if (status != VKB_OK)
                 return status;
@@ -208,10 +209,11 @@ vkb_status train_mask_check(vkb_context *ctx, const vkb_mask_params *m)
                         m->mlm_probability);
     // 1e-6: shares such as 0.8 + 0.2 may round up
     if (!(m->mask_replace_prob + m->random_replace_prob <= 1 + 1e-6))
-        return vkb_fail(ctx, VKB_BAD_ARGUMENT,
-                        "mask_replace_prob and random_replace_prob are %g and %g, expected at most 1 "
-                        "together",
-                        m->mask_replace_prob, m->random_replace_prob);
+        return vkb_fail(
+            ctx, VKB_BAD_ARGUMENT,
+            "mask_replace_prob and random_replace_prob are %g and %g, expected at most 1 "
+            "together",
+            m->mask_replace_prob, m->random_replace_prob);
     return VKB_OK;
 }
 

@@ -225,8 +225,7 @@ static vkb_status update_submit(vkb_trainer *t, double rate, uint64_t tokens)
     result->tokens = tokens;
     result->metrics = (vkb_metrics){
         .step = t->at.step + 1,
-        .epoch = (double)t->at.cursor.epoch +
-                 (double)t->at.cursor.row / (double)t->at.cursor.rows,
+        .epoch = (double)t->at.cursor.epoch + (double)t->at.cursor.row / (double)t->at.cursor.rows,
         .learning_rate = rate,
     };
     vkb_status status = gpu_submit(t->model->dev, streams, BASE_COUNT(streams), &result->ticket);

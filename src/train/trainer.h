@@ -47,8 +47,8 @@ struct vkb_trainer {
     gpu_buffer *step_out;
     train_feeder *feeder;
     bool feeding;
-    uint64_t last_ticket; // of the newest submission
-    uint64_t stalls;      // times that it had ended before the next rows were there
+    uint64_t last_ticket;              // of the newest submission
+    uint64_t stalls;                   // times that it had ended before the next rows were there
     gpu_stream *first, *more, *update; // micro-batches: overwrite, or add to, the gradients
     train_result results[TRAIN_RESULTS];
     uint64_t next_result, oldest_result;

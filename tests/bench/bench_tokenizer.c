@@ -99,14 +99,15 @@ static void ids_report(vkb_context *ctx, const vkb_tokenizer *tok, const texts *
         uint32_t *ids;
         size_t *starts;
         const double from = now();
-        must(ctx, vkb_encode_batch(tok, t->at, t->lengths, t->count, false, threads, &ids, &starts));
+        must(ctx,
+             vkb_encode_batch(tok, t->at, t->lengths, t->count, false, threads, &ids, &starts));
         seconds[r] = now() - from;
         tokens = starts[t->count];
         free(ids);
         free(starts);
     }
-    printf("ids %" PRIu32 " %.2f %zu\n", threads,
-           1e-6 * (double)t->bytes / median(seconds), tokens);
+    printf("ids %" PRIu32 " %.2f %zu\n", threads, 1e-6 * (double)t->bytes / median(seconds),
+           tokens);
 }
 
 static void tokens_report(vkb_context *ctx, const vkb_tokenizer *tok, const texts *t)
@@ -124,8 +125,7 @@ static void tokens_report(vkb_context *ctx, const vkb_tokenizer *tok, const text
         seconds[r] = now() - from;
     }
     vkb_tokens_free(&tokens);
-    printf("tokens 1 %.2f %zu\n", 1e-6 * (double)t->bytes / median(seconds),
-           count);
+    printf("tokens 1 %.2f %zu\n", 1e-6 * (double)t->bytes / median(seconds), count);
 }
 
 int main(int argc, char **argv)

@@ -100,8 +100,8 @@ static bool is_selected(const batch *b, uint32_t t)
 {
     if (!may_be_selected(b, t))
         return false;
-    while (b->mask.whole_word && t % b->mask.length && goes_on(b, t) &&
-           may_be_selected(b, t - 1) && b->segments[t - 1] == b->segments[t])
+    while (b->mask.whole_word && t % b->mask.length && goes_on(b, t) && may_be_selected(b, t - 1) &&
+           b->segments[t - 1] == b->segments[t])
         t--;
     return philox_uniform(draw_of(b, t).v[0]) < b->mask.probability;
 }
@@ -113,8 +113,9 @@ static uint32_t replacement(const batch *b, uint32_t t)
     const float u = philox_uniform(bits.v[1]);
     if (u < m->mask_share)
         return SPECIAL.mask;
-    return u < m->mask_share + m->random_share ? (uint32_t)((uint64_t)bits.v[2] * m->vocab_size >> 32)
-                                               : b->ids[t];
+    return u < m->mask_share + m->random_share
+               ? (uint32_t)((uint64_t)bits.v[2] * m->vocab_size >> 32)
+               : b->ids[t];
 }
 
 // The host's twin of mask_draw.comp.
@@ -268,8 +269,8 @@ TEST(special_tokens_and_padding_are_never_selected)
                                       .probability = 1,
                                       .mask_share = 1},
                            6, 0);
-    b.segments[5] = 0; // a word that attention does not see
-    b.ids[6] = SPECIAL.pad;  // and padding that it does
+    b.segments[5] = 0;      // a word that attention does not see
+    b.ids[6] = SPECIAL.pad; // and padding that it does
     check_batch(&b);
     uint32_t selectable = 0;
     for (uint32_t t = 0; t < 12 * 64; t++) {
@@ -298,8 +299,7 @@ TEST(masks_do_not_depend_on_the_batch)
         batch alone = batch_create(&shape, 7, 3);
         alone.examples[0] = one.examples[row];
         memcpy(alone.ids, one.ids + 40 * row, 40 * sizeof *alone.ids);
-        memcpy(alone.segments, one.segments + 40 * row,
-               40 * sizeof *alone.segments);
+        memcpy(alone.segments, one.segments + 40 * row, 40 * sizeof *alone.segments);
         check_batch(&alone);
         if (row == 0)
             check_batch(&one);
@@ -445,7 +445,8 @@ TEST(capacity_is_mean_and_six_sigma)
     CHECK_INT(op_mask_capacity(1000, 1, false), 1000);
     CHECK_INT(op_mask_capacity(4096, 0.15, true), 896); // 614.4 + 12 * 22.85 = 888.6
     for (uint32_t tokens = 1; tokens < 3000; tokens += 7)
-        CHECK(op_mask_capacity(tokens, 0.15, false) % 8 == 0 || op_mask_capacity(tokens, 0.15, false) == tokens);
+        CHECK(op_mask_capacity(tokens, 0.15, false) % 8 == 0 ||
+              op_mask_capacity(tokens, 0.15, false) == tokens);
 }
 
 // ---- Refusals ----

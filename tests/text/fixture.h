@@ -96,7 +96,9 @@ static inline const char *pieces_of(const vkb_tokenizer *tok, const char *text)
     vkb_tokens tokens = {0};
     size_t used = 0;
     shown[0] = 0;
-    CHECK_INT(vkb_encode(tok, text, strlen(text), NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, text, strlen(text), NULL, 0,
+                         &(vkb_encode_params){.no_special_tokens = true}, &tokens),
+              VKB_OK);
     for (size_t i = 0; i < tokens.count; i++)
         used += (size_t)snprintf(shown + used, sizeof(shown) - used, "%s%s", i ? " " : "",
                                  vkb_tokenizer_piece(tok, tokens.at[i].id));
@@ -112,10 +114,9 @@ static inline const char *ids_of(const vkb_tokenizer *tok, const char *text, con
     vkb_tokens tokens = {0};
     size_t used = 0;
     shown[0] = 0;
-    CHECK_INT(
-        vkb_encode(tok, text, strlen(text), pair, pair ? strlen(pair) : 0,
-                   &(vkb_encode_params){.no_special_tokens = !add_special}, &tokens),
-        VKB_OK);
+    CHECK_INT(vkb_encode(tok, text, strlen(text), pair, pair ? strlen(pair) : 0,
+                         &(vkb_encode_params){.no_special_tokens = !add_special}, &tokens),
+              VKB_OK);
     for (size_t i = 0; i < tokens.count; i++)
         used += (size_t)snprintf(shown + used, sizeof(shown) - used, "%s%u", i ? " " : "",
                                  tokens.at[i].id);

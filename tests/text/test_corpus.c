@@ -62,7 +62,11 @@ TEST(lines_and_documents)
     TEXTS("1*:a|2:b c|", "lines.txt", "a\nb c\n");
     TEXTS("1*:a|2:b|", "lines.txt", "a\r\nb");
     TEXTS("1*:a|2:|3*:b|4:|5:|6*:c|", "lines.txt", "a\n\nb\n \t\n\nc\n");
-    TEXTS("1*:\xEF\xBB\xBF" "b|", "lines.txt", "\xEF\xBB\xBF\xEF\xBB\xBF" "b\n"); // one mark is dropped
+    TEXTS("1*:\xEF\xBB\xBF"
+          "b|",
+          "lines.txt",
+          "\xEF\xBB\xBF\xEF\xBB\xBF"
+          "b\n"); // one mark is dropped
 }
 
 TEST(rows)
@@ -71,9 +75,11 @@ TEST(rows)
     TEXTS("2*:1|3*:2|", "rows.csv", "n,m\n1,a\n2,b\n"); // the first column
     TEXTS("2*:a|3*:b|", "rows.csv", "n,m\n1,a\n2,b\n", .text_column = "m");
     TEXTS("2*:\"a|", "rows.tsv", "text\tn\n\"\"\"a\"\t1\n");
-    TEXTS("1*:a|3*:b|", "rows.jsonl", "{\"text\": \"a\"}\n\n{\"x\": 1, \"text\": \"b\"}\n{\"text\": \"\"}\n");
+    TEXTS("1*:a|3*:b|", "rows.jsonl",
+          "{\"text\": \"a\"}\n\n{\"x\": 1, \"text\": \"b\"}\n{\"text\": \"\"}\n");
     TEXTS("1*:a]}|2*:b|", "rows.json", "[{\"text\": \"a]}\", \"l\": [1, {}]},\n{\"text\": \"b\"}]");
-    TEXTS("1*:a|1*:b|", "rows.json", "{\"data\": [{\"text\": \"a\"}, {\"text\": \"b\"}], \"v\": 1}");
+    TEXTS("1*:a|1*:b|", "rows.json",
+          "{\"data\": [{\"text\": \"a\"}, {\"text\": \"b\"}], \"v\": 1}");
     TEXTS("1*:a|2*:b|", "rows.json", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n");
     TEXTS("1*:\xC3\xA9|", "rows.jsonl", "{\"text\": \"\\u00e9\"}\n");
 }

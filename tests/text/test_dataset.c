@@ -75,9 +75,9 @@ TEST(reads_several_files)
 {
     const char *files[] = {fixture_write("1.txt", "a b"), fixture_write("2.txt", "c\n")};
     vkb_dataset *data = NULL;
-    CHECK_INT(
-        vkb_dataset_load(tok, SOURCE(files, 2), &(vkb_dataset_params){.max_seq_length = 7}, &data, NULL),
-        VKB_OK);
+    CHECK_INT(vkb_dataset_load(tok, SOURCE(files, 2), &(vkb_dataset_params){.max_seq_length = 7},
+                               &data, NULL),
+              VKB_OK);
     if (data)
         CHECK_STR(rows_of(data), "<ab><c>");
     vkb_dataset_destroy(&data);
@@ -104,7 +104,8 @@ TEST(reads_standard_input)
     CHECK_STR(rows_of(data), "<ab>");
     vkb_dataset_destroy(&data);
     const char *file = "-";
-    CHECK_INT(vkb_dataset_load(tok, SOURCE(&file, 1), NULL, &data, NULL), VKB_BAD_FILE); // read already
+    CHECK_INT(vkb_dataset_load(tok, SOURCE(&file, 1), NULL, &data, NULL),
+              VKB_BAD_FILE); // read already
     CHECK_HAS(vkb_error(ctx), "standard input");
 }
 
@@ -128,11 +129,12 @@ TEST(holds_lines_out_evenly)
     vkb_dataset_destroy(&data);
     vkb_dataset_destroy(&held_out);
     // max_samples keeps fewer training rows and leaves the held-out rows alone.
-    data = load(
-        file,
-        (vkb_dataset_params){
-            .max_seq_length = 3, .rows = VKB_ROWS_LINES, .validation_split = 0.25, .max_samples = 1},
-        &held_out);
+    data = load(file,
+                (vkb_dataset_params){.max_seq_length = 3,
+                                     .rows = VKB_ROWS_LINES,
+                                     .validation_split = 0.25,
+                                     .max_samples = 1},
+                &held_out);
     CHECK_STR(rows_of(data), "<a>");
     CHECK_STR(rows_of(held_out), "<d>|<h>");
     vkb_dataset_destroy(&data);

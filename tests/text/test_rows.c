@@ -63,8 +63,8 @@ static const dataset_row *read_row(const vkb_dataset *data, uint64_t row, row_me
 TEST(packed_rows_are_full_and_lose_nothing)
 {
     const uint32_t texts = write_documents("packed.txt", 4000);
-    vkb_dataset *data = load("packed.txt", (vkb_dataset_params){.max_seq_length = LENGTH,
-                                                                .rows = VKB_ROWS_PACKED});
+    vkb_dataset *data =
+        load("packed.txt", (vkb_dataset_params){.max_seq_length = LENGTH, .rows = VKB_ROWS_PACKED});
     const uint64_t rows = vkb_dataset_rows(data);
     uint64_t used = 0, wanted = 0, found = 0;
     static uint32_t seen[WORDS], expected[WORDS];
@@ -110,8 +110,8 @@ TEST(long_texts_are_packed_in_pieces)
     for (int i = 0; i < 400; i++)
         snprintf(text + strlen(text), 16, "w%d ", i);
     fixture_write("long.txt", text);
-    vkb_dataset *data = load("long.txt", (vkb_dataset_params){.max_seq_length = LENGTH,
-                                                              .rows = VKB_ROWS_PACKED});
+    vkb_dataset *data =
+        load("long.txt", (vkb_dataset_params){.max_seq_length = LENGTH, .rows = VKB_ROWS_PACKED});
     uint32_t next = 0;
     CHECK_INT(vkb_dataset_rows(data), 14); // 13 of 30 words, one of 10
     CHECK_INT(vkb_dataset_tokens(data), 400 + 2 * 14);
@@ -135,9 +135,9 @@ static bool follows(uint32_t a, uint32_t b)
 TEST(pairs_are_as_google_makes_them)
 {
     write_documents("pairs.txt", 3000);
-    vkb_dataset *data = load("pairs.txt", (vkb_dataset_params){.max_seq_length = LENGTH,
-                                                               .rows = VKB_ROWS_PAIRS,
-                                                               .seed = 7});
+    vkb_dataset *data =
+        load("pairs.txt",
+             (vkb_dataset_params){.max_seq_length = LENGTH, .rows = VKB_ROWS_PAIRS, .seed = 7});
     const uint64_t rows = vkb_dataset_rows(data);
     double random = 0, tokens = 0;
     CHECK(rows > 3000);
@@ -220,9 +220,10 @@ TEST(short_pairs_come_as_often_as_asked)
     fclose(file);
     const double shares[] = {-1, 0.1, 1};
     for (size_t s = 0; s < 3; s++) {
-        vkb_dataset *data = load("short.txt", (vkb_dataset_params){.max_seq_length = LENGTH,
-                                                                   .rows = VKB_ROWS_PAIRS,
-                                                                   .short_seq_probability = shares[s]});
+        vkb_dataset *data =
+            load("short.txt", (vkb_dataset_params){.max_seq_length = LENGTH,
+                                                   .rows = VKB_ROWS_PAIRS,
+                                                   .short_seq_probability = shares[s]});
         double rows = (double)vkb_dataset_rows(data), tokens = (double)vkb_dataset_tokens(data);
         // Targets of 29, or uniform in 2 .. 29: pairs are shorter and more the more of them are short.
         check_case = s == 0 ? "none" : s == 1 ? "a tenth" : "all";
@@ -238,8 +239,8 @@ TEST(short_pairs_come_as_often_as_asked)
 TEST(a_single_document_pairs_with_itself)
 {
     fixture_write("single.txt", "w1 w2 w3\nw4 w5 w6\nw7 w8 w9\n");
-    vkb_dataset *data = load("single.txt", (vkb_dataset_params){.max_seq_length = 16,
-                                                                .rows = VKB_ROWS_PAIRS});
+    vkb_dataset *data =
+        load("single.txt", (vkb_dataset_params){.max_seq_length = 16, .rows = VKB_ROWS_PAIRS});
     CHECK(vkb_dataset_rows(data) >= 1);
     vkb_dataset_destroy(&data);
 }
@@ -264,7 +265,8 @@ TEST(held_out_pairs_are_whole_documents)
 
 TEST(the_order_is_a_permutation_of_any_size)
 {
-    static const uint64_t sizes[] = {1, 2, 3, 7, 255, 256, 257, 1000, 1009, 1024, 4096, 65537, 100003};
+    static const uint64_t sizes[] = {1,    2,    3,    7,    255,   256,   257,
+                                     1000, 1009, 1024, 4096, 65537, 100003};
     static bool seen[100003];
     for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
         memset(seen, 0, sizeof(seen));

@@ -152,7 +152,8 @@ TEST(a_second_run_finds_the_ids_unless_something_changed)
 
     char command[512]; // damage every store there
     snprintf(command, sizeof(command),
-             "for f in '%s'/*.tokens; do printf x | dd of=\"$f\" bs=1 seek=10 conv=notrunc 2> /dev/null; done",
+             "for f in '%s'/*.tokens; do printf x | dd of=\"$f\" bs=1 seek=10 conv=notrunc 2> "
+             "/dev/null; done",
              folder);
     CHECK_INT(system(command), 0);
     CHECK(!load_from(file, &params, &rows)); // what opening finds damaged is made anew

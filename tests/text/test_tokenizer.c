@@ -69,9 +69,13 @@ TEST(limits_words_to_100_code_points)
     for (size_t i = 0; i < sizeof(text); i++)
         text[i] = "\xC3\xB8"[i % 2];
     vkb_tokens tokens = {0};
-    CHECK_INT(vkb_encode(tok, text, 200, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, text, 200, NULL, 0, &(vkb_encode_params){.no_special_tokens = true},
+                         &tokens),
+              VKB_OK);
     CHECK_INT(tokens.count, 100);
-    CHECK_INT(vkb_encode(tok, text, 202, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, text, 202, NULL, 0, &(vkb_encode_params){.no_special_tokens = true},
+                         &tokens),
+              VKB_OK);
     CHECK_INT(tokens.count, 1);
     CHECK_INT(tokens.at[0].id, 1);
     CHECK_INT(tokens.at[0].end, 202);
@@ -181,7 +185,9 @@ TEST(matches_added_tokens)
     CHECK_STR(pieces_of(tok, "onea"), "[UNK]");
 
     vkb_tokens tokens = {0};
-    CHECK_INT(vkb_encode(tok, "a  <l> x <r> \ta", 16, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, "a  <l> x <r> \ta", 16, NULL, 0,
+                         &(vkb_encode_params){.no_special_tokens = true}, &tokens),
+              VKB_OK);
     CHECK_INT(tokens.count, 5);
     if (tokens.count == 5) {
         CHECK_INT(tokens.at[1].begin, 1); // with the blanks it swallowed
@@ -189,7 +195,9 @@ TEST(matches_added_tokens)
         CHECK_INT(tokens.at[3].begin, 9);
         CHECK_INT(tokens.at[3].end, 14);
     }
-    CHECK_INT(vkb_encode(tok, "a \xC3\x89 F\xC3\xB6o!", 10, NULL, 0, &(vkb_encode_params){.no_special_tokens = true}, &tokens), VKB_OK);
+    CHECK_INT(vkb_encode(tok, "a \xC3\x89 F\xC3\xB6o!", 10, NULL, 0,
+                         &(vkb_encode_params){.no_special_tokens = true}, &tokens),
+              VKB_OK);
     CHECK_INT(tokens.count, 4);
     if (tokens.count == 4) {
         CHECK_INT(tokens.at[2].id, 7);
@@ -269,9 +277,9 @@ TEST(decodes_as_transformers)
 
 TEST(decodes_without_clean_up_when_the_folder_says_so)
 {
-    vkb_tokenizer *tok = fixture_tokenizer(
-        "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ni\nt\n##t\ndon\nm\n'\n.\n",
-        "{\"do_lower_case\": true, \"clean_up_tokenization_spaces\": false}");
+    vkb_tokenizer *tok =
+        fixture_tokenizer("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ni\nt\n##t\ndon\nm\n'\n.\n",
+                          "{\"do_lower_case\": true, \"clean_up_tokenization_spaces\": false}");
     // What the decoder takes from before a single piece stays taken.
     CHECK_STR(decoded(tok, "i'm don't.", true), "i ' m don ' t.");
     vkb_tokenizer_destroy(&tok);

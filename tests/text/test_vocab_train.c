@@ -218,8 +218,9 @@ TEST(refuses_bad_input)
     }
     CHECK_INT(vkb_tokenizer_train(ctx, SOURCE(NULL, 0), NULL, &tok), VKB_BAD_ARGUMENT);
     const char *text = fixture_write("text.txt", "a b\n");
-    CHECK_INT(vkb_tokenizer_train(ctx, SOURCE(&text, 1), &(vkb_vocab_params){.vocab_size = 5}, &tok),
-              VKB_BAD_ARGUMENT);
+    CHECK_INT(
+        vkb_tokenizer_train(ctx, SOURCE(&text, 1), &(vkb_vocab_params){.vocab_size = 5}, &tok),
+        VKB_BAD_ARGUMENT);
     CHECK_HAS(vkb_error(ctx), "vocab_size is 5");
     CHECK(tok == NULL);
 }

@@ -15,12 +15,13 @@ static void teach(void)
     taught.config.num_hidden_layers = 1;
     taught.config.initializer_range = 0.15f;
     lesson_model(&taught);
-    const vkb_train_params params = {.batch_size = 14,
-                                     .learning_rate = 5e-3,
-                                     .max_steps = 200,
-                                     .warmup_steps = 40,
-                                     .mask = {.mlm_probability = 0.3, .mask_replace_prob = 1, .random_replace_prob = -1},
-                                     .adam_beta2 = 0.98};
+    const vkb_train_params params = {
+        .batch_size = 14,
+        .learning_rate = 5e-3,
+        .max_steps = 200,
+        .warmup_steps = 40,
+        .mask = {.mlm_probability = 0.3, .mask_replace_prob = 1, .random_replace_prob = -1},
+        .adam_beta2 = 0.98};
     vkb_trainer *trainer = lesson_trainer(&taught, &params);
     lesson_steps(trainer, params.max_steps);
     vkb_trainer_destroy(&trainer);

@@ -206,9 +206,10 @@ static void learns_pairs(vkb_objective objective, uint64_t steps, double loss, d
     vkb_trainer *trainer = lesson_trainer(&l, &params);
     const vkb_metrics m = lesson_steps(trainer, params.max_steps);
     CHECK_OK(vkb_evaluate(l.model, l.tok, l.data, &eval, &after));
-    printf("  next sentence %.3f nats -> %.3f, %.1f %% right; masked words %.3f -> %.3f; last step %.3f\n",
-           before.next_sentence_loss, after.next_sentence_loss,
-           100 * after.next_sentence_accuracy, before.loss, after.loss, m.next_sentence_loss);
+    printf("  next sentence %.3f nats -> %.3f, %.1f %% right; masked words %.3f -> %.3f; last step "
+           "%.3f\n",
+           before.next_sentence_loss, after.next_sentence_loss, 100 * after.next_sentence_accuracy,
+           before.loss, after.loss, m.next_sentence_loss);
     CHECK_NEAR(before.next_sentence_loss, log(2), 0.3);
     CHECK(after.next_sentence_loss < loss);
     CHECK(after.next_sentence_accuracy > accuracy);
