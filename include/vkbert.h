@@ -186,7 +186,10 @@ typedef struct vkb_tokens {
     // What did not fit max_length, as rows of their own, special tokens and padding included.
     struct vkb_tokens *overflow;
     size_t overflow_count, overflow_capacity;
+    size_t invalid_bytes; // of the text and its pair, read as U+FFFD
 } vkb_tokens;
+
+#define VKB_TEXT_MAX 0x0FFFFFFFu // bytes of a text that is encoded: 256 MiB less one
 
 typedef enum vkb_truncation {
     VKB_TRUNCATE_LONGEST_FIRST, // of a pair the longer text, both once they are equal
@@ -234,7 +237,7 @@ VKB_API const char *vkb_tokenizer_piece(const vkb_tokenizer *tok, uint32_t id); 
 VKB_API bool vkb_tokenizer_find(const vkb_tokenizer *tok, const char *piece, uint32_t *id);
 
 // [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]. pair and params may be NULL. Replaces what out
-// held. Invalid UTF-8 is read as U+FFFD. VKB_BAD_ARGUMENT: a text of more than 256 MiB; a stride or
+// held. Invalid UTF-8 is read as U+FFFD. VKB_BAD_ARGUMENT: a text of more than VKB_TEXT_MAX; a stride or
 // a strategy that leaves nothing to cut. Several threads may encode with one tokenizer.
 VKB_API vkb_status vkb_encode(const vkb_tokenizer *tok, const char *text, size_t bytes,
                               const char *pair, size_t pair_bytes, const vkb_encode_params *params,

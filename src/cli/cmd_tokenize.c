@@ -54,6 +54,7 @@ typedef struct tokenize_job {
     vkb_tokenizer *tok;
     vkb_tokens tokens; // reused from line to line
     cJSON *tree;       // with --json
+    size_t invalid;    // bytes that are not UTF-8
 } tokenize_job;
 
 // Counts the characters of a text up to a byte: every byte but the continuation bytes of UTF-8 begins
@@ -155,12 +156,17 @@ static vkb_status encode_line(void *user, const char *line, size_t bytes, size_t
                         "standard input, line %zu: there is no tab between the two texts that "
                         "--pair expects",
                         number);
+    if (bytes > VKB_TEXT_MAX)
+        return cli_fail(job->cli, VKB_BAD_FILE,
+                        "standard input, line %zu: %zu bytes are too many, at most %u", number,
+                        bytes, VKB_TEXT_MAX);
     size_t first = tab ? (size_t)(tab - line) : bytes;
     const vkb_encode_params params = encode_params(job->options);
     vkb_status status = vkb_encode(job->tok, line, first, tab ? tab + 1 : NULL,
                                    tab ? bytes - first - 1 : 0, &params, &job->tokens);
     if (status != VKB_OK)
         return status;
+    job->invalid += job->tokens.invalid_bytes;
     if (job->tree)
         add_json(job, line, tab ? tab + 1 : NULL);
     else
@@ -230,6 +236,10 @@ static vkb_status run(cli_state *cli, flag_set *set)
     CLI_TRY(vkb_tokenizer_load(cli->ctx, job.options->model, &job.tok));
     job.tree = job.options->json ? cJSON_CreateArray() : NULL;
     CLI_TRY(cli_each_line(cli, job.options->decode ? decode_line : encode_line, &job));
+    if (job.invalid)
+        output_warn(&cli->out,
+                    "standard input: %zu bytes are not UTF-8 and were read as U+FFFD",
+                    job.invalid);
     if (job.tree) {
         status = output_json(cli, job.tree);
         job.tree = NULL;

@@ -45,10 +45,10 @@ static void encode_run(void *batch_, size_t run, uint32_t thread)
 static vkb_status check_texts(const vkb_tokenizer *tok, const size_t *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (bytes[i] > UINT32_MAX / 16)
+        if (bytes[i] > VKB_TEXT_MAX)
             return vkb_fail(tok->ctx, VKB_BAD_ARGUMENT,
                             "text %zu of %zu bytes is too long, at most %u", i, bytes[i],
-                            UINT32_MAX / 16);
+                            VKB_TEXT_MAX);
     return VKB_OK;
 }
 

@@ -153,20 +153,6 @@ cleanup:
 
 // ---- Batches ----
 
-// Bytes that are not UTF-8; eight bytes of ASCII at a time.
-static size_t count_invalid(const char *text, size_t bytes)
-{
-    size_t invalid = 0;
-    for (size_t at = 0; at < bytes;) {
-        uint64_t eight;
-        if (at + 8 <= bytes && (memcpy(&eight, text + at, 8), (eight & 0x8080808080808080ull) == 0))
-            at += 8;
-        else
-            unicode_read(text, bytes, &at, &invalid);
-    }
-    return invalid;
-}
-
 static vkb_status add(corpus *c, const corpus_found *text, const char *at, size_t bytes,
                       corpus_batch *batch)
 {
@@ -232,7 +218,7 @@ static vkb_status take_text(corpus *c, corpus_found *text, corpus_batch *batch)
             c->pending_begin = c->pending_begin || text->begins_document;
             return VKB_OK;
         }
-        const size_t invalid = count_invalid(text->at, text->bytes);
+        const size_t invalid = unicode_count_invalid(text->at, text->bytes);
         if (invalid && !c->invalid)
             c->invalid_name = c->files.at[c->next_file - 1].path;
         c->invalid += invalid;

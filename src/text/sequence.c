@@ -1,5 +1,6 @@
 // A text or a pair -> rows for the model: truncation, special tokens, padding, as tokenizers does them.
 #include "text/tokenizer.h"
+#include "text/unicode.h"
 
 #include "base/array.h"
 
@@ -234,17 +235,17 @@ static vkb_status truncate(assembly *a, size_t specials)
 vkb_status vkb_encode(const vkb_tokenizer *tok, const char *text, size_t bytes, const char *pair,
                       size_t pair_bytes, const vkb_encode_params *params, vkb_tokens *out)
 {
-    // A character may become four of UTF-8's longest, and their places are 32 bits wide.
-    const size_t most = UINT32_MAX / 16;
     const vkb_encode_params defaults = {0};
     vkb_status status = VKB_OK;
     words_scratch scratch = {0};
     assembly a = {.tok = tok, .params = params ? params : &defaults, .pair = pair != NULL};
     const size_t specials = a.params->no_special_tokens ? 0 : pair ? 3 : 2;
     out->count = out->overflow_count = 0;
-    if (bytes > most || (pair && pair_bytes > most))
-        return vkb_fail(tok->ctx, VKB_BAD_ARGUMENT, "a text of %zu bytes is too long, at most %zu",
-                        bytes > most ? bytes : pair_bytes, most);
+    if (bytes > VKB_TEXT_MAX || (pair && pair_bytes > VKB_TEXT_MAX))
+        return vkb_fail(tok->ctx, VKB_BAD_ARGUMENT, "a text of %zu bytes is too long, at most %u",
+                        bytes > VKB_TEXT_MAX ? bytes : pair_bytes, VKB_TEXT_MAX);
+    out->invalid_bytes =
+        unicode_count_invalid(text, bytes) + (pair ? unicode_count_invalid(pair, pair_bytes) : 0);
     BASE_TRY(check_params(tok, a.params, a.pair, specials));
     if (!tokenizer_append(tok, &scratch, text, bytes, 0, &a.texts[0]) ||
         (pair && !tokenizer_append(tok, &scratch, pair, pair_bytes, 1, &a.texts[1])))

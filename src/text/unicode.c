@@ -2,6 +2,7 @@
 
 #include "text/unicode_tables.h"
 
+#include <string.h>
 #include <utf8proc.h>
 
 #define COUNT(ranges) (sizeof(ranges) / sizeof((ranges)[0]))
@@ -39,6 +40,20 @@ uint32_t unicode_read(const char *text, size_t bytes, size_t *at, size_t *invali
     }
     *at += (size_t)length;
     return (uint32_t)code;
+}
+
+// Eight bytes of ASCII at a time.
+size_t unicode_count_invalid(const char *text, size_t bytes)
+{
+    size_t invalid = 0;
+    for (size_t at = 0; at < bytes;) {
+        uint64_t eight;
+        if (at + 8 <= bytes && (memcpy(&eight, text + at, 8), (eight & 0x8080808080808080ull) == 0))
+            at += 8;
+        else
+            unicode_read(text, bytes, &at, &invalid);
+    }
+    return invalid;
 }
 
 size_t unicode_write(uint32_t code, char out[4])

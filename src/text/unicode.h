@@ -16,6 +16,9 @@
 // U+FFFD; *invalid, when given, then counts it.
 uint32_t unicode_read(const char *text, size_t bytes, size_t *at, size_t *invalid);
 
+// Bytes that are not UTF-8.
+size_t unicode_count_invalid(const char *text, size_t bytes);
+
 // Writes code as 1 to 4 bytes.
 size_t unicode_write(uint32_t code, char out[4]);
 

@@ -41,6 +41,11 @@ has "$(tr -d ' \t\n' < out)" '[6,10],[0,0]]'
 printf 'the \377\376 king\n' > lines # not UTF-8
 stdin=lines run 0 vkbert tokenize -m voc --json
 is_json out
+has "$err" "2 bytes are not UTF-8"
+{ echo the; head -c 268435456 /dev/zero | tr '\0' a; } > lines
+stdin=lines run 3 vkbert tokenize -m voc
+sentence
+has "$err" "standard input, line 2: 268435456 bytes are too many"
 stdin=/dev/null run 0 vkbert tokenize -m voc --json
 is_json out
 same "$(tr -d ' \t\n' < out)" "[]"
