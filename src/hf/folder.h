@@ -12,13 +12,6 @@ typedef struct hf_entry {
     const char *unused; // why masked-language modelling does not need it; NULL: it may
 } hf_entry;
 
-// The canonical name that a tensor's name in a file stands for, freed with free(); NULL when memory
-// is exhausted:
-//     ....LayerNorm.gamma, .beta      ....LayerNorm.weight, .bias
-//     embeddings. encoder. pooler.    with bert. before it
-//     cls.predictions.decoder.bias    cls.predictions.bias
-char *hf_canonical_name(const char *name);
-
 // Sorted by canonical name.
 const hf_entry *hf_folder_entry(const vkb_folder *folder, size_t index);
 

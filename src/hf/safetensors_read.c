@@ -3,6 +3,7 @@
 #include "hf/safetensors.h"
 
 #include "hf/json.h"
+#include "hf/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -148,11 +149,6 @@ static int compare_places(const void *a_, const void *b_)
     return a->bytes < b->bytes ? -1 : a->bytes > b->bytes; // empty ones first
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(((const hf_tensor *)a)->name, ((const hf_tensor *)b)->name);
-}
-
 // The tensors fill the data from its first byte to its last without a hole.
 static vkb_status check_places(vkb_context *ctx, hf_safetensors *file, const uint8_t *data)
 {
@@ -199,7 +195,7 @@ static vkb_status read_header(vkb_context *ctx, hf_safetensors *file)
             return status;
     }
     status = check_places(ctx, file, data);
-    qsort(file->tensors, file->tensor_count, sizeof(*file->tensors), compare_names);
+    qsort(file->tensors, file->tensor_count, sizeof(*file->tensors), hf_tensor_compare);
     return status;
 }
 
@@ -228,8 +224,7 @@ void hf_safetensors_close(hf_safetensors *file)
 
 const hf_tensor *hf_safetensors_find(const hf_safetensors *file, const char *name)
 {
-    hf_tensor key = {.name = name};
-    return bsearch(&key, file->tensors, file->tensor_count, sizeof(key), compare_names);
+    return hf_tensor_find(file->tensors, file->tensor_count, name);
 }
 
 const char *hf_safetensors_metadata(const hf_safetensors *file, const char *key)
@@ -237,4 +232,25 @@ const char *hf_safetensors_metadata(const hf_safetensors *file, const char *key)
     const cJSON *metadata = hf_json_member(file->header, "__metadata__");
     const cJSON *item = hf_json_member(metadata, key);
     return item ? item->valuestring : NULL;
+}
+
+// ---- As one of the formats ----
+
+static void weights_close(void *file)
+{
+    hf_safetensors_close(file);
+    free(file);
+}
+
+vkb_status hf_safetensors_weights(vkb_context *ctx, const char *path, hf_weights *out)
+{
+    hf_safetensors *file = malloc(sizeof(*file));
+    if (!file)
+        return vkb_fail_memory(ctx, sizeof(*file), path);
+    vkb_status status = hf_safetensors_open(ctx, path, file);
+    if (status == VKB_OK)
+        *out = (hf_weights){file->path, file->tensors, file->tensor_count, file, weights_close};
+    else
+        free(file);
+    return status;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -53,6 +54,17 @@ bool hf_tensor_measure(hf_tensor *tensor)
     return true;
 }
 
+int hf_tensor_compare(const void *a, const void *b)
+{
+    return strcmp(((const hf_tensor *)a)->name, ((const hf_tensor *)b)->name);
+}
+
+const hf_tensor *hf_tensor_find(const hf_tensor *tensors, size_t count, const char *name)
+{
+    const hf_tensor key = {.name = name};
+    return bsearch(&key, tensors, count, sizeof(key), hf_tensor_compare);
+}
+
 hf_shape_text hf_shape(uint32_t rank, const uint64_t *shape)
 {
     hf_shape_text out = {"["};
@@ -84,13 +96,12 @@ static float float_of_half(uint16_t half)
     return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
-bool hf_tensor_to_f32(const hf_tensor *tensor, uint64_t first, uint64_t count, float *out)
+// `count` elements of a dtype, one behind the other at `at`, as floats; false: not a dtype of floats.
+static bool run_to_f32(hf_dtype dtype, const uint8_t *at, uint64_t count, float *out)
 {
-    assert(first <= tensor->count && count <= tensor->count - first);
-    const uint8_t *at = tensor->data + first * dtypes[tensor->dtype].bits / 8;
     uint16_t half;
     double wide;
-    switch (tensor->dtype) {
+    switch (dtype) {
     case HF_F32:
         if (count)
             memcpy(out, at, count * sizeof(*out));
@@ -116,4 +127,29 @@ bool hf_tensor_to_f32(const hf_tensor *tensor, uint64_t first, uint64_t count, f
     default:
         return false;
     }
+}
+
+// Where element number `index` lies, in elements from the first.
+static uint64_t strided_place(const hf_tensor *tensor, uint64_t index)
+{
+    uint64_t place = 0;
+    for (uint32_t i = tensor->rank; i-- > 0;) {
+        place += index % tensor->shape[i] * tensor->stride[i];
+        index /= tensor->shape[i];
+    }
+    return place;
+}
+
+bool hf_tensor_to_f32(const hf_tensor *tensor, uint64_t first, uint64_t count, float *out)
+{
+    assert(first <= tensor->count && count <= tensor->count - first);
+    const uint64_t element = dtypes[tensor->dtype].bits / 8;
+    if (!tensor->strided)
+        return run_to_f32(tensor->dtype, tensor->data + first * element, count, out);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t place = strided_place(tensor, first + i);
+        if (!run_to_f32(tensor->dtype, tensor->data + place * element, 1, out + i))
+            return false;
+    }
+    return run_to_f32(tensor->dtype, tensor->data, 0, out);
 }

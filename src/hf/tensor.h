@@ -49,13 +49,21 @@ typedef struct hf_tensor {
     uint32_t rank; // 0: a scalar
     uint64_t shape[HF_MAX_RANK];
     uint64_t count;      // elements
-    uint64_t bytes;      // of data
-    const uint8_t *data; // not aligned
+    uint64_t bytes;      // of all elements
+    const uint8_t *data; // of element [0,0,...], not aligned
+    // Elements do not lie one behind the other, last index fastest, but `stride` elements apart: a
+    // transposed or cut tensor as a file may hold it. Of a dtype of whole bytes.
+    bool strided;
+    uint64_t stride[HF_MAX_RANK];
 } hf_tensor;
 
 // Fills count and bytes from dtype, rank and shape; false when they overflow, or are not whole
 // bytes.
 bool hf_tensor_measure(hf_tensor *tensor);
+
+// Of tensors sorted by name; NULL: no such one.
+const hf_tensor *hf_tensor_find(const hf_tensor *tensors, size_t count, const char *name);
+int hf_tensor_compare(const void *a, const void *b); // by name, for qsort
 
 // "[768,3072]", for sentences.
 typedef struct hf_shape_text {
@@ -63,7 +71,7 @@ typedef struct hf_shape_text {
 } hf_shape_text;
 hf_shape_text hf_shape(uint32_t rank, const uint64_t *shape);
 
-// Elements first .. first+count-1 as floats, from F32, F16, BF16 or F64; false for another dtype.
+// Elements first .. first+count-1, last index fastest, as floats, from F32, F16, BF16 or F64; false for another dtype.
 // The range must lie inside the tensor.
 bool hf_tensor_to_f32(const hf_tensor *tensor, uint64_t first, uint64_t count, float *out);
 

@@ -4,6 +4,7 @@
 
 #include "hf/config.h"
 #include "hf/folder.h"
+#include "hf/names.h"
 #include "hf/safetensors.h"
 
 static vkb_context *ctx;

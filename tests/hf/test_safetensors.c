@@ -208,6 +208,26 @@ TEST(converts_to_float)
     CHECK(!hf_tensor_to_f32(&tensor, 0, 1, out));
 }
 
+TEST(converts_strided_tensors)
+{
+    const float file[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    float out[6];
+    // [2,3] of a file that holds [4,2]: rows 1 to 3, transposed
+    const hf_tensor tensor = {.dtype = HF_F32,
+                              .rank = 2,
+                              .shape = {2, 3},
+                              .count = 6,
+                              .data = (const uint8_t *)(file + 2),
+                              .strided = true,
+                              .stride = {1, 2}};
+    const float expected[] = {2, 4, 6, 3, 5, 7};
+    CHECK(hf_tensor_to_f32(&tensor, 0, 6, out) && memcmp(out, expected, sizeof(out)) == 0);
+    CHECK(hf_tensor_to_f32(&tensor, 4, 2, out) && out[0] == 5 && out[1] == 7);
+    hf_tensor other = tensor;
+    other.dtype = HF_I32;
+    CHECK(!hf_tensor_to_f32(&other, 0, 1, out));
+}
+
 TEST(reads_unaligned_data)
 {
     hf_safetensors file = {0};
@@ -309,6 +329,7 @@ int main(void)
     RUN(accepts_what_the_format_allows);
     RUN(refuses_a_file_cut_anywhere);
     RUN(converts_to_float);
+    RUN(converts_strided_tensors);
     RUN(reads_unaligned_data);
     RUN(reads_back_what_it_wrote);
     RUN(keeps_the_old_file_until_the_new_one_is_whole);

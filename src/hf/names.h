@@ -1,0 +1,15 @@
+// What a tensor is called: the name in a file, the canonical one, and what needs it.
+#ifndef VKB_HF_NAMES_H
+#define VKB_HF_NAMES_H
+
+// The canonical name that a tensor's name in a file stands for, freed with free(); NULL when memory
+// is exhausted:
+//     ....LayerNorm.gamma, .beta      ....LayerNorm.weight, .bias
+//     embeddings. encoder. pooler.    with bert. before it
+//     cls.predictions.decoder.bias    cls.predictions.bias
+char *hf_canonical_name(const char *name);
+
+// Why masked-language modelling does not need the tensor of a canonical name; NULL: it may.
+const char *hf_name_unused(const char *canonical_name);
+
+#endif
