@@ -335,6 +335,28 @@ VKB_API const char *vkb_folder_weights(const vkb_folder *folder); // path of the
 VKB_API size_t vkb_folder_tensor_count(const vkb_folder *folder);
 VKB_API vkb_tensor_info vkb_folder_tensor(const vkb_folder *folder, size_t index);
 
+// What is wrong with a folder's tensors, beside what its config.json asks for.
+typedef enum vkb_tensor_fault_kind {
+    VKB_TENSOR_MISSING,    // of the encoder or the MLM head, and not there
+    VKB_TENSOR_MISMATCHED, // of another shape
+    VKB_TENSOR_UNEXPECTED, // of another model, such as a classifier: not loaded, and not saved again
+} vkb_tensor_fault_kind;
+
+typedef struct vkb_tensor_fault {
+    vkb_tensor_fault_kind kind;
+    char name[128];         // in the file; of a missing one, as BertForPreTraining names it
+    uint32_t rank;          // 0: missing
+    uint64_t shape[8];      // in the file
+    uint32_t expected_rank; // 0: unexpected
+    uint64_t expected[2];
+} vkb_tensor_fault;
+
+// Missing and mismatched ones in the model's order, then the unexpected ones by name; *list is an array
+// of *count, freed with free(). Pooler and next-sentence head are never missing, buffers such as
+// position_ids never unexpected.
+VKB_API vkb_status vkb_folder_compare(vkb_context *ctx, const vkb_folder *folder,
+                                      vkb_tensor_fault **list, size_t *count);
+
 typedef struct vkb_model vkb_model;
 
 typedef struct vkb_init_params {
@@ -353,6 +375,8 @@ typedef struct vkb_load_params {
         next_sentence; // give the model a pooler and an NSP head when the folder has not both: what
                        // is missing starts at random, and the log names it
     uint64_t seed;     // of that
+    bool masked_lm; // the same for the MLM head, which a bare BertModel lacks; without it a folder
+                    // that lacks any of it is refused
 } vkb_load_params;
 
 // A Hugging Face folder with config.json and model.safetensors. A pooler and NSP head that are there

@@ -93,8 +93,8 @@ struct vkb_model {
     struct bert_pass *passes; // recorded inference passes, see inference.c
 };
 
-// Sets the parameters of the part `from` and those behind it, drawn as vkb_model_create documents.
-vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params, bert_part from);
+// Sets parameter `index` of the layout, drawn as vkb_model_create documents: by seed and index alone.
+vkb_status bert_init_tensor(vkb_model *model, const vkb_init_params *params, uint32_t index);
 
 // ---- Activations ----
 
@@ -180,13 +180,29 @@ typedef struct bert_saved {
 
 vkb_status bert_params_save(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
-enum { BERT_NAMES_BYTES = 1024 }; // room for the names of four tensors
-// The weights of a model folder, whatever names its tensors have. With pair_may_be_absent, those of
-// pooler and NSP head that the folder has not stay as they are, and `absent` names them ("": none).
-vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder, bool pair_may_be_absent,
-                            char absent[BERT_NAMES_BYTES]);
 vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
+
+// The weights of a model folder, whatever names its tensors have. Of the optional parts tensors may be
+// absent: they start at random, as vkb_model_create would draw them. The log names those, and what the
+// folder has that the model has not.
+vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder,
+                            const bool optional[BERT_PARTS], uint64_t seed);
+// Whether it has anything of an MLM head besides the tied decoder.
+bool bert_folder_has_mlm_head(const vkb_folder *folder);
+
+// vkb_folder_compare against another layout than the config's.
+vkb_status bert_folder_compare(vkb_context *ctx, const vkb_folder *folder,
+                               const bert_layout *layout, vkb_tensor_fault **list, size_t *count);
+// VKB_BAD_FILE when a tensor of the list is missing or mismatched; the log has those that the sentence
+// has no room for. expected: tensors of the model.
+vkb_status bert_fail_faults(vkb_context *ctx, const vkb_folder *folder,
+                            const vkb_tensor_fault *list, size_t count, uint32_t expected);
+void bert_log_unexpected(vkb_context *ctx, const vkb_folder *folder, const vkb_tensor_fault *list,
+                         size_t count);
+// The missing ones, as tensors that start at random.
+void bert_log_random(vkb_context *ctx, const vkb_folder *folder, const vkb_tensor_fault *list,
+                     size_t count);
 
 // ---- Inference ----
 

@@ -72,20 +72,14 @@ static void tensor_fill(const vkb_model *model, const vkb_init_params *params, u
         memset(out + (size_t)c->pad_token_id * t->cols, 0, t->cols * sizeof(float));
 }
 
-vkb_status bert_init_weights(vkb_model *model, const vkb_init_params *params, bert_part from)
+vkb_status bert_init_tensor(vkb_model *model, const vkb_init_params *params, uint32_t index)
 {
-    for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
-        const bert_tensor *t = &model->layout.tensors[i];
-        if (t->part < from)
-            continue;
-        float *values = malloc(t->bytes);
-        if (!values)
-            return vkb_fail_memory(gpu_context(model->dev), t->bytes, t->name);
-        tensor_fill(model, params, i, values);
-        vkb_status status = gpu_upload(model->dev, bert_params_view(&model->weights, t), values);
-        free(values);
-        if (status != VKB_OK)
-            return status;
-    }
-    return VKB_OK;
+    const bert_tensor *t = &model->layout.tensors[index];
+    float *values = malloc(t->bytes);
+    if (!values)
+        return vkb_fail_memory(gpu_context(model->dev), t->bytes, t->name);
+    tensor_fill(model, params, index, values);
+    vkb_status status = gpu_upload(model->dev, bert_params_view(&model->weights, t), values);
+    free(values);
+    return status;
 }

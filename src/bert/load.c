@@ -7,17 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Sets the tensor at `view` from the file's.
+// Sets the tensor at `view` from the file's, which has its shape.
 static vkb_status tensor_load(const vkb_model *model, const char *path, const bert_tensor *t,
                               const hf_tensor *from, gpu_view view)
 {
     vkb_context *ctx = gpu_context(model->dev);
-    const uint32_t rank = t->rows ? 2 : 1;
-    const uint64_t shape[2] = {t->rows ? t->rows : t->cols, t->cols};
-    if (from->rank != rank || memcmp(from->shape, shape, rank * sizeof(shape[0])) != 0)
-        return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s is %s, expected %s by config.json", path,
-                        from->name, hf_shape(from->rank, from->shape).text,
-                        hf_shape(rank, shape).text);
     if (from->dtype == HF_F32 && !from->strided)
         return gpu_upload(model->dev, view, from->data);
 
@@ -34,66 +28,112 @@ static vkb_status tensor_load(const vkb_model *model, const char *path, const be
     return status;
 }
 
-// Finds a tensor by the name of params.def; `from` is what the two kinds of files have in common.
-typedef const hf_tensor *(*tensor_find_fn)(const void *from, const char *name);
+// ---- A folder ----
 
-static const hf_tensor *find_in_folder(const void *folder, const char *name)
+// Takes the faults out that are none here: tensors that may be absent, which go to the end of the list.
+// Returns how many of them there are.
+static size_t absent_split(const bert_layout *layout, const bool optional[BERT_PARTS],
+                           vkb_tensor_fault *list, size_t count)
 {
-    return hf_folder_find(folder, name);
+    size_t absent = 0;
+    for (size_t i = 0; i < count - absent;) {
+        bool allowed = false;
+        for (uint32_t k = 0; list[i].kind == VKB_TENSOR_MISSING && k < layout->tensor_count; k++)
+            allowed = allowed || (optional[layout->tensors[k].part] &&
+                                  strcmp(layout->tensors[k].name, list[i].name) == 0);
+        if (!allowed) {
+            i++;
+            continue;
+        }
+        const vkb_tensor_fault moved = list[i];
+        memmove(&list[i], &list[i + 1], (count - i - 1) * sizeof(*list));
+        list[count - 1] = moved;
+        absent++;
+    }
+    return absent;
 }
 
-static const hf_tensor *find_in_file(const void *file, const char *name)
+// A folder without any tensor of the MLM head is a sentence of its own.
+static vkb_status check_head(vkb_context *ctx, const vkb_folder *folder,
+                             const bool optional[BERT_PARTS])
 {
-    return hf_safetensors_find(file, name);
+    if (optional[BERT_MLM_HEAD] || bert_folder_has_mlm_head(folder))
+        return VKB_OK;
+    return vkb_fail(ctx, VKB_BAD_FILE,
+                    "%s: has no MLM head (a bare BertModel has none), which predicting tokens "
+                    "needs: vkbert train gives it one",
+                    vkb_folder_weights(folder));
 }
 
-// Names of missing tensors, the first four of them.
-typedef struct name_list {
-    char text[BERT_NAMES_BYTES];
-    size_t used, count;
-} name_list;
-
-static void name_add(name_list *list, const char *name)
+static vkb_status tensors_load(vkb_model *model, const vkb_folder *folder, uint64_t seed)
 {
-    if (list->count++ < 4)
-        list->used += (size_t)snprintf(list->text + list->used, sizeof(list->text) - list->used,
-                                       "%s%s", list->used ? ", " : "", name);
+    const char *path = vkb_folder_weights(folder);
+    hf_dtype converted = HF_F32;
+    for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
+        const bert_tensor *t = &model->layout.tensors[i];
+        const hf_tensor *from = hf_folder_find(folder, t->name);
+        const gpu_view view = bert_params_view(&model->weights, t);
+        vkb_status status = from ? tensor_load(model, path, t, from, view)
+                                 : bert_init_tensor(model, &(vkb_init_params){.seed = seed}, i);
+        if (status != VKB_OK)
+            return status;
+        if (from && from->dtype != HF_F32)
+            converted = from->dtype;
+    }
+    if (converted != HF_F32)
+        vkb_log(gpu_context(model->dev), VKB_LOG_INFO, "%s: weights are %s, converted to F32", path,
+                hf_dtype_name(converted));
+    return VKB_OK;
 }
 
-// absent_pair, when not NULL: of pooler and NSP head, tensors may be missing, and are listed there.
-static vkb_status params_load(const vkb_model *model, const char *path, tensor_find_fn find,
-                              const void *from, const bert_saved *saved, name_list *absent_pair)
+bool bert_folder_has_mlm_head(const vkb_folder *folder)
 {
-    name_list missing = {0};
+    for (size_t i = 0; i < vkb_folder_tensor_count(folder); i++) {
+        const hf_entry *entry = hf_folder_entry(folder, i);
+        if (!entry->unused && strncmp(entry->name, "cls.predictions.", 16) == 0)
+            return true;
+    }
+    return false;
+}
+
+vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder,
+                            const bool optional[BERT_PARTS], uint64_t seed)
+{
+    vkb_status status;
+    vkb_context *ctx = gpu_context(model->dev);
+    vkb_tensor_fault *faults = NULL;
+    size_t count = 0, absent;
+    BASE_TRY(bert_folder_compare(ctx, folder, &model->layout, &faults, &count));
+    BASE_TRY(check_head(ctx, folder, optional));
+    absent = absent_split(&model->layout, optional, faults, count);
+    BASE_TRY(bert_fail_faults(ctx, folder, faults, count - absent, model->layout.tensor_count));
+    bert_log_unexpected(ctx, folder, faults, count);
+    BASE_TRY(tensors_load(model, folder, seed));
+    bert_log_random(ctx, folder, faults, count);
+cleanup:
+    free(faults);
+    return status;
+}
+
+// ---- A file of vkbert's own ----
+
+static vkb_status file_load(const vkb_model *model, const char *path, const hf_safetensors *file,
+                            const bert_saved *saved)
+{
+    vkb_context *ctx = gpu_context(model->dev);
     for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
         const bert_tensor *t = &model->layout.tensors[i];
         char name[128];
         snprintf(name, sizeof(name), "%s%s", t->name, saved->suffix);
-        const hf_tensor *tensor = find(from, name);
-        if (!tensor) {
-            name_add(absent_pair && t->part == BERT_PAIR_HEAD ? absent_pair : &missing, name);
-            continue;
-        }
-        vkb_status status = tensor_load(model, path, t, tensor, bert_params_view(saved->params, t));
+        const hf_tensor *from = hf_safetensors_find(file, name);
+        if (!from || from->count != t->bytes / sizeof(float))
+            return vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s is %s: not of this model's run", path,
+                            name, from ? hf_shape(from->rank, from->shape).text : "missing");
+        vkb_status status = tensor_load(model, path, t, from, bert_params_view(saved->params, t));
         if (status != VKB_OK)
             return status;
     }
-    if (missing.count)
-        return vkb_fail(gpu_context(model->dev), VKB_BAD_FILE,
-                        "%s: %zu of the model's %u tensors are missing: %s%s", path, missing.count,
-                        model->layout.tensor_count, missing.text, missing.count > 4 ? ", ..." : "");
     return VKB_OK;
-}
-
-vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder, bool pair_may_be_absent,
-                            char absent[BERT_NAMES_BYTES])
-{
-    const bert_saved weights = {&model->weights, ""};
-    name_list absent_pair = {0};
-    vkb_status status = params_load(model, vkb_folder_weights(folder), find_in_folder, folder,
-                                    &weights, pair_may_be_absent ? &absent_pair : NULL);
-    memcpy(absent, absent_pair.text, BERT_NAMES_BYTES);
-    return status;
 }
 
 vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
@@ -102,7 +142,7 @@ vkb_status bert_params_load(const vkb_model *model, const char *path, const bert
     hf_safetensors file = {0};
     vkb_status status = hf_safetensors_open(gpu_context(model->dev), path, &file);
     for (uint32_t i = 0; status == VKB_OK && i < saved_count; i++)
-        status = params_load(model, path, find_in_file, &file, &saved[i], NULL);
+        status = file_load(model, path, &file, &saved[i]);
     hf_safetensors_close(&file);
     return status;
 }

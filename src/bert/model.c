@@ -38,8 +38,8 @@ vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
         hf_config_check(gpu_context(dev), VKB_BAD_ARGUMENT, "the model's config", config);
     if (status == VKB_OK)
         status = model_allocate(dev, config, &model);
-    if (status == VKB_OK)
-        status = bert_init_weights(model, params, BERT_ENCODER);
+    for (uint32_t i = 0; status == VKB_OK && i < model->layout.tensor_count; i++)
+        status = bert_init_tensor(model, params, i);
     if (status == VKB_OK)
         *out = model;
     else
@@ -78,19 +78,14 @@ vkb_status vkb_model_load(vkb_device *dev, const char *path, const vkb_load_para
     vkb_context *ctx = gpu_context(dev);
     vkb_folder *folder = NULL;
     vkb_model *model = NULL;
-    char absent[BERT_NAMES_BYTES];
+    bool optional[BERT_PARTS] = {false};
     BASE_TRY(vkb_folder_open(ctx, path, &folder));
     vkb_config config = *vkb_folder_config(folder);
-    const bool added = params && params->next_sentence && !config.next_sentence;
-    config.next_sentence = config.next_sentence || added;
+    optional[BERT_PAIR_HEAD] = params && params->next_sentence && !config.next_sentence;
+    optional[BERT_MLM_HEAD] = params && params->masked_lm;
+    config.next_sentence = config.next_sentence || optional[BERT_PAIR_HEAD];
     BASE_TRY(model_allocate(dev, &config, &model));
-    if (added) // all of the head first: what the folder has of it is then read over that
-        BASE_TRY(
-            bert_init_weights(model, &(vkb_init_params){.seed = params->seed}, BERT_PAIR_HEAD));
-    BASE_TRY(bert_folder_load(model, folder, added, absent));
-    if (added)
-        vkb_log(ctx, VKB_LOG_INFO, "%s: these are not in it and start at random: %s",
-                vkb_folder_weights(folder), absent);
+    BASE_TRY(bert_folder_load(model, folder, optional, params ? params->seed : 0));
     *out = model;
     model = NULL;
 cleanup:

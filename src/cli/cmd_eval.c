@@ -100,6 +100,8 @@ static vkb_status run(cli_state *cli, flag_set *set)
         .max_samples = options->max_samples > 0 ? (uint64_t)options->max_samples : 0,
         .seed = (uint64_t)options->seed,
     };
+    // Next sentences are told without an MLM head.
+    const vkb_load_params load = {.masked_lm = params.objective == VKB_OBJECTIVE_NSP};
     if (!options->files.count)
         CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT, "--validation-file F... is needed"));
     CLI_TRY(cli_check_model(cli, options->model));
@@ -107,7 +109,7 @@ static vkb_status run(cli_state *cli, flag_set *set)
     CLI_TRY(text_check(cli, &options->files));
     CLI_TRY(cli_open_device(cli, &options->common, &device));
     CLI_TRY(vkb_tokenizer_load(cli->ctx, options->model, &tok));
-    CLI_TRY(vkb_model_load(device, options->model, NULL, &model));
+    CLI_TRY(vkb_model_load(device, options->model, &load, &model));
 
     uint32_t positions = vkb_model_config(model)->max_position_embeddings;
     int64_t wanted = options->max_seq_length;

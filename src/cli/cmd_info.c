@@ -54,10 +54,12 @@ static bool has_tensor(const vkb_folder *folder, const char *name)
     return false;
 }
 
+static const char mlm_head[] = "cls.predictions.transform.dense.weight";
+
 // What the model predicts: the names of its heads, NULL behind the last.
 static void list_heads(const vkb_folder *folder, const char *names[3])
 {
-    if (has_tensor(folder, "cls.predictions.transform.dense.weight"))
+    if (has_tensor(folder, mlm_head))
         *names++ = "masked tokens";
     if (vkb_folder_config(folder)->next_sentence)
         *names++ = "next sentence";
@@ -103,13 +105,90 @@ static const char *activation_name(vkb_activation activation)
     return activation == VKB_GELU_TANH ? "gelu_new" : "gelu";
 }
 
+// ---- What is wrong with the tensors ----
+
+static const struct {
+    const char *name, *meaning;
+} fault_kinds[] = {
+    [VKB_TENSOR_MISSING] = {"missing", "not in the file"},
+    [VKB_TENSOR_MISMATCHED] = {"mismatched", "of another shape than config.json asks for"},
+    [VKB_TENSOR_UNEXPECTED] = {"unexpected", "of no BERT with these heads: not loaded"},
+};
+
+typedef struct fault_list {
+    vkb_tensor_fault *at;
+    size_t count;
+} fault_list;
+
+static void print_shape(const uint64_t *shape, uint32_t rank)
+{
+    printf(" [");
+    for (uint32_t axis = 0; axis < rank; axis++)
+        printf("%s%" PRIu64, axis ? "," : "", shape[axis]);
+    printf("]");
+}
+
+static void print_faults(const fault_list *faults)
+{
+    for (size_t kind = 0; kind < CLI_COUNT(fault_kinds); kind++) {
+        bool titled = false;
+        for (size_t i = 0; i < faults->count; i++) {
+            const vkb_tensor_fault *fault = &faults->at[i];
+            if (fault->kind != kind)
+                continue;
+            if (!titled)
+                printf("\n%s: %s\n", fault_kinds[kind].name, fault_kinds[kind].meaning);
+            titled = true;
+            printf("  %s", fault->name);
+            if (fault->rank)
+                print_shape(fault->shape, fault->rank);
+            if (kind == VKB_TENSOR_MISMATCHED) {
+                printf(", expected");
+                print_shape(fault->expected, fault->expected_rank);
+            }
+            printf("\n");
+        }
+    }
+}
+
+static cJSON *shape_json(const uint64_t *shape, uint32_t rank)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (uint32_t axis = 0; axis < rank; axis++)
+        cJSON_AddItemToArray(list, cJSON_CreateNumber((double)shape[axis]));
+    return list;
+}
+
+static void add_faults(cJSON *tree, const fault_list *faults)
+{
+    for (size_t kind = 0; kind < CLI_COUNT(fault_kinds); kind++) {
+        cJSON *list = cJSON_AddArrayToObject(tree, fault_kinds[kind].name);
+        for (size_t i = 0; i < faults->count; i++) {
+            const vkb_tensor_fault *fault = &faults->at[i];
+            if (fault->kind != kind)
+                continue;
+            cJSON *item = cJSON_CreateObject();
+            cJSON_AddStringToObject(item, "name", fault->name);
+            if (kind != VKB_TENSOR_MISSING)
+                cJSON_AddItemToObject(item, "shape", shape_json(fault->shape, fault->rank));
+            if (kind != VKB_TENSOR_UNEXPECTED)
+                cJSON_AddItemToObject(item, "expected",
+                                      shape_json(fault->expected, fault->expected_rank));
+            cJSON_AddItemToArray(list, item);
+        }
+    }
+}
+
+// ---- All together ----
+
 static const char *special_piece(const vkb_tokenizer *tok, uint32_t id)
 {
     const char *piece = vkb_tokenizer_piece(tok, id);
     return piece ? piece : "?";
 }
 
-static vkb_status print_json(cli_state *cli, const vkb_folder *folder, const vkb_tokenizer *tok)
+static vkb_status print_json(cli_state *cli, const vkb_folder *folder, const vkb_tokenizer *tok,
+                             const fault_list *faults)
 {
     config_row numbers[CONFIG_ROWS];
     config_rows(vkb_folder_config(folder), numbers);
@@ -138,15 +217,14 @@ static vkb_status print_json(cli_state *cli, const vkb_folder *folder, const vkb
     } else {
         cJSON_AddNullToObject(tree, "tokenizer");
     }
+    add_faults(tree, faults);
     cJSON *tensors = cJSON_AddArrayToObject(tree, "tensors");
     for (size_t i = 0; i < vkb_folder_tensor_count(folder); i++) {
         vkb_tensor_info tensor = vkb_folder_tensor(folder, i);
-        cJSON *item = cJSON_CreateObject(), *shape = cJSON_CreateArray();
+        cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "name", tensor.name);
         cJSON_AddStringToObject(item, "dtype", tensor.dtype);
-        for (uint32_t axis = 0; axis < tensor.rank; axis++)
-            cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor.shape[axis]));
-        cJSON_AddItemToObject(item, "shape", shape);
+        cJSON_AddItemToObject(item, "shape", shape_json(tensor.shape, tensor.rank));
         cJSON_AddItemToArray(tensors, item);
     }
     return output_json(cli, tree);
@@ -157,14 +235,14 @@ static void print_tensors(const vkb_folder *folder)
     printf("\ntensors\n");
     for (size_t i = 0; i < vkb_folder_tensor_count(folder); i++) {
         vkb_tensor_info tensor = vkb_folder_tensor(folder, i);
-        printf("  %-62s %-5s [", tensor.name, tensor.dtype);
-        for (uint32_t axis = 0; axis < tensor.rank; axis++)
-            printf("%s%" PRIu64, axis ? "," : "", tensor.shape[axis]);
-        printf("]\n");
+        printf("  %-62s %-5s", tensor.name, tensor.dtype);
+        print_shape(tensor.shape, tensor.rank);
+        printf("\n");
     }
 }
 
-static void print_table(cli_state *cli, const vkb_folder *folder, const vkb_tokenizer *tok)
+static void print_table(cli_state *cli, const vkb_folder *folder, const vkb_tokenizer *tok,
+                        const fault_list *faults)
 {
     config_row numbers[CONFIG_ROWS];
     config_rows(vkb_folder_config(folder), numbers);
@@ -176,7 +254,7 @@ static void print_table(cli_state *cli, const vkb_folder *folder, const vkb_toke
     printf("heads       %s", names[0] ? names[0] : "none");
     for (size_t i = 1; names[0] && names[i]; i++)
         printf(", %s", names[i]);
-    printf("\n");
+    printf("%s\n", has_tensor(folder, mlm_head) ? "" : "; no MLM head: train gives it one");
     if (tok) {
         vkb_special_ids ids = vkb_tokenizer_special(tok);
         printf("tokenizer   %s pieces; %s %u, %s %u, %s %u, %s %u, %s %u\n",
@@ -190,6 +268,7 @@ static void print_table(cli_state *cli, const vkb_folder *folder, const vkb_toke
            activation_name(vkb_folder_config(folder)->hidden_act));
     for (size_t i = 0; i < CONFIG_ROWS; i++)
         printf("  %-30s %.7g\n", numbers[i].name, numbers[i].value);
+    print_faults(faults);
     print_tensors(folder);
 }
 
@@ -198,17 +277,20 @@ static vkb_status run(cli_state *cli, flag_set *set)
     const info_options *options = set->options;
     vkb_folder *folder = NULL;
     vkb_tokenizer *tok = NULL;
+    fault_list faults = {0};
     vkb_status status = VKB_OK;
     CLI_TRY(cli_check_model(cli, options->model));
     CLI_TRY(vkb_folder_open(cli->ctx, options->model, &folder));
+    CLI_TRY(vkb_folder_compare(cli->ctx, folder, &faults.at, &faults.count));
     // A folder without a tokenizer is worth describing too.
     if (vkb_tokenizer_load(cli->ctx, options->model, &tok) != VKB_OK)
         tok = NULL;
     if (options->json)
-        status = print_json(cli, folder, tok);
+        status = print_json(cli, folder, tok, &faults);
     else
-        print_table(cli, folder, tok);
+        print_table(cli, folder, tok, &faults);
 cleanup:
+    free(faults.at);
     vkb_tokenizer_destroy(&tok);
     vkb_folder_close(&folder);
     return status;

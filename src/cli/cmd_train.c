@@ -106,6 +106,7 @@ static vkb_status make_model(train_run *run)
 {
     const train_options *o = run->options;
     const vkb_load_params load = {.next_sentence = run->config.next_sentence,
+                                  .masked_lm = run->do_train, // untrained, it would be evaluated
                                   .seed = (uint64_t)o->seed};
     if (!train_from_scratch(run))
         return vkb_model_load(run->device, model_folder(run), &load, &run->model);

@@ -1,11 +1,7 @@
 // Models to and from folders: both heads are kept, or added where they are missing, on every device.
 #include "bert/bert.h"
-#include "check.h"
 #include "devices.h"
-#include "hf/safetensors.h"
-#include "temp.h"
-
-#include <stdlib.h>
+#include "fixture_copy.h"
 
 static vkb_device *device;
 static char *folder;
@@ -42,32 +38,19 @@ static void count_tensors(const char *path, const char *fixture, size_t *count, 
     hf_safetensors_close(&expected);
 }
 
-// Copies a fixture into the folder, without the tensors whose name begins with `without`.
+// Copies a fixture into the folder, without the tensors whose name begins with `left_out`.
+static const char *left_out;
+
+static bool leave_out(hf_tensor *tensor, char *name)
+{
+    (void)tensor;
+    return !fixture_starts(name, left_out);
+}
+
 static void copy_fixture(const char *fixture, const char *without)
 {
-    size_t bytes;
-    char *config = temp_read(fixture, "config.json", &bytes);
-    temp_empty(folder);
-    temp_write(folder, "config.json", config, bytes);
-    free(config);
-    hf_safetensors from = {0};
-    hf_safetensors_writer *writer = NULL;
-    CHECK_OK(
-        hf_safetensors_open(gpu_context(device), temp_path(fixture, "model.safetensors"), &from));
-    hf_tensor *kept = calloc(from.tensor_count, sizeof(*kept));
-    size_t count = 0;
-    for (size_t i = 0; i < from.tensor_count; i++)
-        if (strncmp(from.tensors[i].name, without, strlen(without)) != 0)
-            kept[count++] = from.tensors[i];
-    CHECK_OK(hf_safetensors_create(gpu_context(device), temp_path(folder, "model.safetensors"),
-                                   kept, count, NULL, 0, &writer));
-    for (size_t i = 0; i < count; i++) {
-        const hf_tensor *tensor = hf_safetensors_find(&from, kept[i].name);
-        CHECK_OK(hf_safetensors_write(writer, tensor->data, tensor->bytes));
-    }
-    CHECK_OK(hf_safetensors_commit(&writer));
-    free(kept);
-    hf_safetensors_close(&from);
+    left_out = without;
+    fixture_copy(gpu_context(device), fixture, folder, leave_out);
 }
 
 // The weights of one tensor of the model, freed with free().
@@ -221,15 +204,55 @@ TEST(the_other_head_changes_no_draw)
     vkb_model_destroy(&with);
 }
 
+// ---- A bare BertModel ----
+
+TEST(a_bare_model_is_refused_unless_a_head_is_asked_for)
+{
+    static const char *const head[] = {
+        "cls.predictions.transform.dense.weight", "cls.predictions.transform.dense.bias",
+        "cls.predictions.transform.LayerNorm.weight", "cls.predictions.transform.LayerNorm.bias",
+        "cls.predictions.bias"};
+    const vkb_load_params asked = {.masked_lm = true, .seed = 3};
+    vkb_model *model = NULL, *again = NULL, *whole = NULL;
+    fixture_copy(gpu_context(device), "fixtures/pairs", folder, fixture_bare);
+    CHECK_INT(vkb_model_load(device, folder, NULL, &model), VKB_BAD_FILE);
+    CHECK_HAS(vkb_error(gpu_context(device)), "model.safetensors: has no MLM head");
+    CHECK(!model);
+    CHECK_OK(vkb_model_load(device, folder, &asked, &model));
+    CHECK_OK(vkb_model_load(device, folder, &asked, &again));
+    CHECK_OK(vkb_model_load(device, "fixtures/pairs", NULL, &whole));
+    CHECK(!vkb_model_config(model)->next_sentence); // its pooler has no head
+    for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
+        const char *name = model->layout.tensors[i].name;
+        bool of_head = false;
+        for (size_t k = 0; k < BASE_COUNT(head); k++)
+            of_head = of_head || strcmp(name, head[k]) == 0;
+        CHECK(same_weights(model, again, name));
+        CHECK(of_head || same_weights(model, whole, name));
+    }
+    size_t count;
+    float *drawn = weights_of(model, head[0], &count), *gain = weights_of(model, head[2], &count);
+    CHECK(drawn[0] != 0 && drawn[0] != drawn[1]);
+    CHECK(gain[0] == 1);
+    free(drawn);
+    free(gain);
+    vkb_model_destroy(&model);
+    vkb_model_destroy(&again);
+    vkb_model_destroy(&whole);
+}
+
 // ---- What the log says ----
 
-static char last_sentence[1024];
+static char last_sentence[1024], all_sentences[4096];
 
 static void keep_sentence(void *user, vkb_log_level level, const char *sentence)
 {
     (void)user;
-    if (level <= VKB_LOG_INFO)
-        snprintf(last_sentence, sizeof(last_sentence), "%s", sentence);
+    const size_t used = strlen(all_sentences);
+    if (level > VKB_LOG_INFO)
+        return;
+    snprintf(last_sentence, sizeof(last_sentence), "%s", sentence);
+    snprintf(all_sentences + used, sizeof(all_sentences) - used, "%d %s\n", level, sentence);
 }
 
 // On a device of its own, whose context keeps the log.
@@ -253,6 +276,64 @@ TEST(the_log_names_what_starts_at_random)
     vkb_context_destroy(&ctx);
 }
 
+// The values of the file are garbage; what counts is what is said of them.
+static bool one_of_each(hf_tensor *tensor, char *name)
+{
+    if (strcmp(name, "cls.seq_relationship.weight") == 0)
+        strcpy(name, "classifier.weight");
+    if (strcmp(name, "bert.embeddings.LayerNorm.weight") == 0) {
+        tensor->dtype = HF_F16;
+        return hf_tensor_measure(tensor);
+    }
+    return true;
+}
+
+static bool two_mismatched(hf_tensor *tensor, char *name)
+{
+    if (strstr(name, "LayerNorm.bias"))
+        tensor->shape[0]--;
+    return true;
+}
+
+static bool no_encoder(hf_tensor *tensor, char *name)
+{
+    (void)tensor;
+    return !strstr(name, ".encoder.layer.1.");
+}
+
+TEST(the_log_names_all_that_differs)
+{
+    vkb_context *ctx = vkb_context_create(keep_sentence, NULL);
+    vkb_device *own = NULL;
+    vkb_model *model = NULL;
+    const vkb_device_params params = {.select = vkb_device_get_info(device)->name};
+    CHECK_INT(vkb_device_open(ctx, &params, &own), VKB_OK);
+    all_sentences[0] = 0;
+    fixture_copy(ctx, "fixtures/pairs", folder, one_of_each);
+    CHECK_INT(vkb_model_load(own, folder, NULL, &model), VKB_OK);
+    CHECK_HAS(all_sentences, "1 "); // VKB_LOG_WARNING
+    CHECK_HAS(all_sentences, "left out: classifier.weight\n");
+    CHECK_HAS(all_sentences, "weights are F16, converted to F32");
+    vkb_model_destroy(&model);
+
+    all_sentences[0] = 0;
+    fixture_copy(ctx, "fixtures/erf", folder, two_mismatched);
+    CHECK_INT(vkb_model_load(own, folder, NULL, &model), VKB_BAD_FILE);
+    CHECK_HAS(vkb_error(ctx), "tensor bert.embeddings.LayerNorm.bias is [31], expected [32] by "
+                              "config.json, and 5 more");
+    CHECK_HAS(all_sentences,
+              "tensor bert.encoder.layer.1.output.LayerNorm.bias is [31], expected [32]\n");
+
+    all_sentences[0] = 0;
+    fixture_copy(ctx, "fixtures/erf", folder, no_encoder);
+    CHECK_INT(vkb_model_load(own, folder, NULL, &model), VKB_BAD_FILE);
+    CHECK_HAS(vkb_error(ctx), "16 of the model's 42 tensors are missing: "
+                              "bert.encoder.layer.1.attention.self.query.weight, ");
+    CHECK_HAS(all_sentences, "bert.encoder.layer.1.output.LayerNorm.bias\n"); // the last of them
+    vkb_device_close(&own);
+    vkb_context_destroy(&ctx);
+}
+
 static void run_all(vkb_device *dev)
 {
     device = dev;
@@ -262,7 +343,9 @@ static void run_all(vkb_device *dev)
     RUN(a_pooler_without_its_head_is_kept_when_asked_for);
     RUN(a_head_does_not_stand_in_for_what_else_is_missing);
     RUN(the_other_head_changes_no_draw);
+    RUN(a_bare_model_is_refused_unless_a_head_is_asked_for);
     RUN(the_log_names_what_starts_at_random);
+    RUN(the_log_names_all_that_differs);
 }
 
 int main(void)
