@@ -1,5 +1,6 @@
-// The ground: the generator's published numbers, files that appear whole or not at all, sentences.
+// The ground: published numbers of generator and checksum, files that appear whole or not at all, sentences.
 #include "base/array.h"
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/philox.h"
 #include "check.h"
@@ -144,6 +145,24 @@ TEST(arrays_grow_and_refuse_the_impossible)
     free(list.at);
 }
 
+// RFC 3720, B.4
+TEST(crc32c_gives_the_published_sums)
+{
+    uint32_t (*const both[])(uint32_t, const void *, size_t) = {crc32c, crc32c_tables};
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t data[32] = {0};
+        CHECK_INT(both[i](0, data, 32), 0x8A9136AA);
+        memset(data, 0xFF, 32);
+        CHECK_INT(both[i](0, data, 32), 0x62A8AB43);
+        for (int k = 0; k < 32; k++)
+            data[k] = (uint8_t)k;
+        CHECK_INT(both[i](0, data, 32), 0x46DD794E);
+        CHECK_INT(both[i](0, "123456789", 9), 0xE3069283);
+        CHECK_INT(both[i](both[i](0, "1234", 4), "56789", 5), 0xE3069283);
+        CHECK_INT(both[i](0, NULL, 0), 0);
+    }
+}
+
 TEST(a_failure_may_quote_the_one_before)
 {
     vkb_fail(ctx, VKB_IO, "disk full");
@@ -173,6 +192,7 @@ int main(void)
     RUN(folders_are_made_with_their_parents);
     RUN(paths_join);
     RUN(arrays_grow_and_refuse_the_impossible);
+    RUN(crc32c_gives_the_published_sums);
     RUN(a_failure_may_quote_the_one_before);
     RUN(exit_codes_are_the_documented_ones);
     vkb_context_destroy(&ctx);
