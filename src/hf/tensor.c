@@ -140,12 +140,36 @@ static uint64_t strided_place(const hf_tensor *tensor, uint64_t index)
     return place;
 }
 
+// Rows of a matrix whose columns lie one behind the other in the file, as many rows at a time as a
+// cache line has floats: 345 MB of bert-base's kernels take 0.11 s, element by element 0.37 s, rows 64
+// at a time 0.23 s (their lines evict each other); one thread of a server CPU.
+static bool transposed_to_f32(const hf_tensor *tensor, uint64_t first_row, uint64_t rows,
+                              float *out)
+{
+    enum { TILE = 16 };
+    const uint64_t element = dtypes[tensor->dtype].bits / 8, cols = tensor->shape[1];
+    float column[TILE];
+    bool known = run_to_f32(tensor->dtype, tensor->data, 0, column);
+    for (uint64_t r = 0; r < rows && known; r += TILE)
+        for (uint64_t c = 0; c < cols; c++) {
+            const uint64_t height = rows - r < TILE ? rows - r : TILE;
+            const uint64_t place = first_row + r + c * tensor->stride[1];
+            run_to_f32(tensor->dtype, tensor->data + place * element, height, column);
+            for (uint64_t i = 0; i < height; i++)
+                out[(r + i) * cols + c] = column[i];
+        }
+    return known;
+}
+
 bool hf_tensor_to_f32(const hf_tensor *tensor, uint64_t first, uint64_t count, float *out)
 {
     assert(first <= tensor->count && count <= tensor->count - first);
     const uint64_t element = dtypes[tensor->dtype].bits / 8;
     if (!tensor->strided)
         return run_to_f32(tensor->dtype, tensor->data + first * element, count, out);
+    if (tensor->rank == 2 && tensor->stride[0] == 1 && tensor->shape[1] &&
+        first % tensor->shape[1] == 0 && count % tensor->shape[1] == 0)
+        return transposed_to_f32(tensor, first / tensor->shape[1], count / tensor->shape[1], out);
     for (uint64_t i = 0; i < count; i++) {
         uint64_t place = strided_place(tensor, first + i);
         if (!run_to_f32(tensor->dtype, tensor->data + place * element, 1, out + i))

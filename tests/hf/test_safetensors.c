@@ -228,6 +228,49 @@ TEST(converts_strided_tensors)
     CHECK(!hf_tensor_to_f32(&other, 0, 1, out));
 }
 
+// Element i of the file is i; halves and floats hold these numbers exactly.
+TEST(converts_matrices_that_are_stored_by_columns)
+{
+    enum {
+        ROWS = 37,
+        COLS = 5,
+        PITCH = 41,
+        FIRST = 2
+    }; // rows in no multiple of what is done at once
+    static float file[COLS * PITCH], out[ROWS * COLS];
+    static uint16_t halves[COLS * PITCH];
+    hf_tensor tensor = {.dtype = HF_F32,
+                        .rank = 2,
+                        .shape = {ROWS, COLS},
+                        .count = ROWS * COLS,
+                        .data = (const uint8_t *)(file + FIRST),
+                        .strided = true,
+                        .stride = {1, PITCH}};
+    for (int i = 0; i < COLS * PITCH; i++) {
+        file[i] = (float)i;
+        uint32_t bits;
+        memcpy(&bits, &file[i], 4);
+        halves[i] = (uint16_t)(bits >> 16); // BF16 of what has 8 bits or less
+    }
+    for (int rows = 1; rows <= ROWS; rows++)
+        for (int from = 0; from + rows <= ROWS; from += 3) {
+            memset(out, 0xFF, sizeof(out));
+            CHECK(hf_tensor_to_f32(&tensor, (uint64_t)from * COLS, (uint64_t)rows * COLS, out));
+            for (int i = 0; i < rows * COLS; i++)
+                CHECK_INT(out[i], FIRST + from + i / COLS + i % COLS * PITCH);
+            if (rows < ROWS)
+                CHECK(isnan(out[rows * COLS])); // and not a float more
+        }
+    tensor.dtype = HF_BF16;
+    tensor.data = (const uint8_t *)(halves + FIRST);
+    CHECK(hf_tensor_to_f32(&tensor, 0, ROWS * COLS, out));
+    for (int i = 0; i < ROWS * COLS; i++)
+        CHECK_INT(out[i], FIRST + i / COLS + i % COLS * PITCH);
+    tensor.dtype = HF_I64;
+    CHECK(!hf_tensor_to_f32(&tensor, 0, ROWS * COLS, out));
+    CHECK(!hf_tensor_to_f32(&tensor, 0, 0, out));
+}
+
 TEST(reads_unaligned_data)
 {
     hf_safetensors file = {0};
@@ -330,6 +373,7 @@ int main(void)
     RUN(refuses_a_file_cut_anywhere);
     RUN(converts_to_float);
     RUN(converts_strided_tensors);
+    RUN(converts_matrices_that_are_stored_by_columns);
     RUN(reads_unaligned_data);
     RUN(reads_back_what_it_wrote);
     RUN(keeps_the_old_file_until_the_new_one_is_whole);
