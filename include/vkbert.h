@@ -320,13 +320,16 @@ VKB_API vkb_status vkb_config_read(vkb_context *ctx, const char *path, vkb_confi
 VKB_API vkb_status vkb_config_override(vkb_context *ctx, const char *overrides, vkb_config *config);
 
 typedef struct vkb_tensor_info {
-    const char *name;  // in the file
-    const char *dtype; // "F32", ...
+    const char *name;      // in the file
+    const char *canonical; // as BertForMaskedLM calls it
+    const char *dtype;     // "F32", ...
     uint32_t rank;
-    uint64_t shape[8];
+    uint64_t shape[8]; // as BertForMaskedLM has it: TensorFlow's kernels are stored transposed
 } vkb_tensor_info;
 
-// A model folder read without a device.
+// A model folder read without a device: config.json (or bert_config.json), and the weights as
+// model.safetensors or its shards, or a TensorFlow checkpoint (bert_model.ckpt.index, or a SavedModel's
+// variables/variables.index). Checks a checkpoint's sums, so reads all of its weights.
 typedef struct vkb_folder vkb_folder;
 VKB_API vkb_status vkb_folder_open(vkb_context *ctx, const char *path, vkb_folder **out);
 VKB_API void vkb_folder_close(vkb_folder **folder);

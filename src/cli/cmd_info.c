@@ -41,7 +41,7 @@ static uint64_t count_parameters(const vkb_folder *folder)
     uint64_t count = 0;
     for (size_t i = 0; i < vkb_folder_tensor_count(folder); i++) {
         vkb_tensor_info tensor = vkb_folder_tensor(folder, i);
-        count += is_parameter(tensor.name) ? elements(&tensor) : 0;
+        count += is_parameter(tensor.canonical) ? elements(&tensor) : 0;
     }
     return count;
 }
@@ -49,7 +49,7 @@ static uint64_t count_parameters(const vkb_folder *folder)
 static bool has_tensor(const vkb_folder *folder, const char *name)
 {
     for (size_t i = 0; i < vkb_folder_tensor_count(folder); i++)
-        if (strcmp(vkb_folder_tensor(folder, i).name, name) == 0)
+        if (strcmp(vkb_folder_tensor(folder, i).canonical, name) == 0)
             return true;
     return false;
 }

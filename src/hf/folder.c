@@ -1,6 +1,7 @@
 #include "hf/folder.h"
 
 #include "base/file.h"
+#include "hf/bundle.h"
 #include "hf/names.h"
 #include "hf/weights.h"
 
@@ -104,6 +105,30 @@ static void find_pair_head(vkb_folder *folder)
 
 // ---- Opening and asking ----
 
+// config.json, or what Google's checkpoints call it. *path is freed with free().
+static vkb_status find_config(const vkb_folder *folder, char **path)
+{
+    static const char *const names[] = {"config.json", "bert_config.json"};
+    char *index = NULL;
+    for (size_t i = 0; i < BASE_COUNT(names); i++) {
+        free(*path);
+        *path = path_join(folder->path, names[i]);
+        if (!*path)
+            return vkb_fail_memory(folder->ctx, strlen(folder->path), "a path");
+        if (file_exists(*path))
+            return VKB_OK;
+    }
+    vkb_status status = hf_bundle_find(folder->ctx, folder->path, &index);
+    if (status == VKB_OK)
+        status = vkb_fail(folder->ctx, VKB_BAD_FILE,
+                          index ? "%s: has a TensorFlow checkpoint, but no config.json or "
+                                  "bert_config.json: put the one of that model beside it"
+                                : "%s: has no config.json, expected a Hugging Face model folder",
+                          folder->path);
+    free(index);
+    return status;
+}
+
 static vkb_status open_parts(vkb_folder *folder)
 {
     char *config = NULL;
@@ -113,13 +138,7 @@ static vkb_status open_parts(vkb_folder *folder)
                         "%s: there is no such folder, expected one with config.json and "
                         "model.safetensors",
                         folder->path);
-    config = path_join(folder->path, "config.json");
-    if (!config || !file_exists(config)) {
-        status =
-            vkb_fail(folder->ctx, VKB_BAD_FILE,
-                     "%s: has no config.json, expected a Hugging Face model folder", folder->path);
-        goto cleanup;
-    }
+    BASE_TRY(find_config(folder, &config));
     BASE_TRY(vkb_config_read(folder->ctx, config, &folder->config));
     BASE_TRY(hf_weights_set_open(folder->ctx, folder->path, &folder->weights));
     BASE_TRY(list_entries(folder));
@@ -178,8 +197,10 @@ size_t vkb_folder_tensor_count(const vkb_folder *folder)
 vkb_tensor_info vkb_folder_tensor(const vkb_folder *folder, size_t index)
 {
     const hf_tensor *tensor = folder->entries[index].tensor;
-    vkb_tensor_info info = {
-        .name = tensor->name, .dtype = hf_dtype_name(tensor->dtype), .rank = tensor->rank};
+    vkb_tensor_info info = {.name = tensor->name,
+                            .canonical = folder->entries[index].name,
+                            .dtype = hf_dtype_name(tensor->dtype),
+                            .rank = tensor->rank};
     memcpy(info.shape, tensor->shape, sizeof(info.shape));
     return info;
 }

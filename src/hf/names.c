@@ -2,6 +2,7 @@
 #include "hf/names.h"
 
 #include "base/context.h"
+#include "hf/names_tensorflow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-char *hf_canonical_name(const char *name)
+static char *canonical_of_torch(const char *name)
 {
     bool bare = starts_with(name, "embeddings.") || starts_with(name, "encoder.") ||
                 starts_with(name, "pooler.");
@@ -36,6 +37,16 @@ char *hf_canonical_name(const char *name)
     char *canonical = malloc(room);
     if (canonical)
         snprintf(canonical, room, "%s%.*s%s", bare ? "bert." : "", (int)kept, name, tail);
+    return canonical;
+}
+
+char *hf_canonical_name(const char *name)
+{
+    if (!strchr(name, '/'))
+        return canonical_of_torch(name);
+    char *torch = hf_tensorflow_name(name);
+    char *canonical = torch ? canonical_of_torch(torch) : NULL;
+    free(torch);
     return canonical;
 }
 

@@ -7,6 +7,7 @@
 //     ....LayerNorm.gamma, .beta      ....LayerNorm.weight, .bias
 //     embeddings. encoder. pooler.    with bert. before it
 //     cls.predictions.decoder.bias    cls.predictions.bias
+//     bert/... cls/...                see names_tensorflow.h
 char *hf_canonical_name(const char *name);
 
 // Why masked-language modelling does not need the tensor of a canonical name; NULL: it may.

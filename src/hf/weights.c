@@ -1,6 +1,7 @@
 #include "hf/weights.h"
 
 #include "base/file.h"
+#include "hf/bundle.h"
 #include "hf/safetensors.h"
 
 #include <stdlib.h>
@@ -8,6 +9,8 @@
 
 vkb_status hf_weights_open(vkb_context *ctx, const char *path, hf_weights *out)
 {
+    if (hf_bundle_is_index(path))
+        return hf_bundle_weights(ctx, path, out);
     return hf_safetensors_weights(ctx, path, out);
 }
 

@@ -16,7 +16,8 @@ typedef struct hf_weights {
     void (*close)(void *file);
 } hf_weights;
 
-// Opens the file in the format that its first bytes tell. VKB_BAD_FILE: not a weights file, or one
+// Opens the file in the format that its first bytes tell, or its name: a TensorFlow checkpoint's
+// index is called *.index. VKB_BAD_FILE: not a weights file, or one
 // that its format does not allow; the sentence names file and tensor.
 vkb_status hf_weights_open(vkb_context *ctx, const char *path, hf_weights *out);
 void hf_weights_close(hf_weights *weights); // leaves it zeroed
@@ -27,6 +28,8 @@ const hf_tensor *hf_weights_find(const hf_weights *weights, const char *name);
 // ---- The formats ----
 
 vkb_status hf_safetensors_weights(vkb_context *ctx, const char *path, hf_weights *out);
+// TensorFlow's; path is that of the index.
+vkb_status hf_bundle_weights(vkb_context *ctx, const char *path, hf_weights *out);
 
 // ---- A folder's ----
 

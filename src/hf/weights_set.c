@@ -2,6 +2,7 @@
 #include "hf/weights.h"
 
 #include "base/file.h"
+#include "hf/bundle.h"
 #include "hf/json.h"
 
 #include <stdlib.h>
@@ -85,6 +86,13 @@ static vkb_status open_any(vkb_context *ctx, hf_weights_set *set, const char *fo
         return add_file(ctx, set, set->path);
     if (has_file(folder, "model.safetensors.index.json", &set->path))
         return open_shards(ctx, set, folder);
+    char *index = NULL;
+    vkb_status status = hf_bundle_find(ctx, folder, &index);
+    if (status != VKB_OK || index) {
+        free(set->path);
+        set->path = index;
+        return status == VKB_OK ? add_file(ctx, set, set->path) : status;
+    }
     bool torch = has_file(folder, "pytorch_model.bin", &set->path);
     return vkb_fail(ctx, VKB_BAD_FILE,
                     torch ? "%s: has pytorch_model.bin, but no model.safetensors: save it again "
