@@ -150,16 +150,18 @@ while IFS=$'\t' read -r name icd; do
     [ -z "$icd" ] || { names+=("$name"); icds+=("$icd"); }
 done <<< "$(list_drivers)"
 
-# A suite on every software driver, each alone.
-on_each() {     # SUITE FOLDER "ENVIRONMENT..." CTEST-ARGUMENTS...
-    local name=$1 folder=$2 environment=$3 i
-    shift 3
+# A suite on every software driver, each alone. Tests run two at a time, but for those that measure.
+# LEFT-OUT: labels of tests that only the first driver, the system's, runs ("": none).
+on_each() {     # SUITE FOLDER "ENVIRONMENT..." LEFT-OUT CTEST-ARGUMENTS...
+    local name=$1 folder=$2 environment=$3 left_out=$4 i
+    shift 4
     for i in "${!icds[@]}"; do
-        suite "$name" "${names[$i]}" "$folder" "$environment $(only "${icds[$i]}")" -L device -j 1 "$@"
+        suite "$name" "${names[$i]}" "$folder" "$environment $(only "${icds[$i]}")" -L device -j 2 "$@" \
+            $([ "$i" = 0 ] || [ -z "$left_out" ] || echo "-LE $left_out")
     done
 }
 
-on_each "device" "$top/build" ""
+on_each "device" "$top/build" "" ""
 if has_gpu; then
     gpu=yes
     suite "device" "the GPU" "$top/build" "VK_LOADER_DRIVERS_DISABLE=*lvp*" -L device -j 1
@@ -178,10 +180,11 @@ if [ $thorough = yes ]; then
         add_row "fuzz" "-" 0 0 1 0
         echo "skipped: fuzz: clang with its libraries for fuzzing (Debian's libclang-rt-*-dev) is not installed" >> "$results/notes"
     fi
+    # Whole training runs are the same calls of ours on every driver: here one has to do.
     # Without the leak check: drivers keep memory, and once unloaded no suppression can name them.
-    on_each "device, sanitizers" "$top/build-sanitize" "$asan:detect_leaks=0" -E cli_transformers
+    on_each "device, sanitizers" "$top/build-sanitize" "$asan:detect_leaks=0" behaviour -E cli_transformers
     if has_validation_layer; then
-        on_each "device, validation" "$top/build" "VKBERT_VALIDATE=1" -E cli_transformers
+        on_each "device, validation" "$top/build" "VKBERT_VALIDATE=1" behaviour -E cli_transformers
     else
         add_row "device, validation" "-" 0 0 1 0
         echo "skipped: device, validation: the Khronos validation layer is not installed" >> "$results/notes"

@@ -1,8 +1,6 @@
-// Rows, masks and objectives in training: that the device does not wait for rows, that every kind of
-// rows resumes to the bit, what static and the tutorial's masks are, that next sentences are learnt.
+// Rows, masks and objectives in training: that every kind of rows resumes to the bit, what static and
+// the tutorial's masks are, that next sentences are learnt.
 #include "lesson.h"
-
-#include <time.h>
 
 static const vkb_train_params quick = {
     .batch_size = 4,
@@ -29,53 +27,6 @@ static lesson open_pairs(void)
     lesson l = lesson_of(text, 9, VKB_ROWS_PAIRS);
     l.config.next_sentence = true;
     return l;
-}
-
-// ---- The feeder ----
-
-static void be_late(void *user)
-{
-    nanosleep(user, NULL);
-}
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-TEST(the_device_does_not_wait_for_rows)
-{
-    lesson l = lesson_open(16, false, 400);
-    lesson_model(&l);
-    vkb_trainer *trainer = lesson_trainer(&l, &quick);
-    const double from = seconds();
-    const vkb_metrics metrics = lesson_steps(trainer, quick.max_steps);
-    const double step = (seconds() - from) / (double)quick.max_steps;
-    printf("  %llu stalls in %llu steps\n", (unsigned long long)metrics.stalls,
-           (unsigned long long)metrics.step);
-    // None, unless the system takes the feeder's core away for the time of eight steps.
-    CHECK(metrics.stalls <= 2);
-    vkb_trainer_destroy(&trainer);
-
-    // Rows that take four steps of this device are late, and are counted.
-    struct timespec late = {.tv_sec = (time_t)(4 * step)};
-    late.tv_nsec = (long)(1e9 * (4 * step - (double)late.tv_sec));
-    lesson_model(&l);
-    trainer = lesson_trainer(&l, &quick);
-    train_feeder_watch(trainer->feeder, be_late, &late);
-    CHECK(lesson_steps(trainer, 20).stalls >= 5);
-    vkb_trainer_destroy(&trainer);
-
-    lesson_model(&l); // stopped while it sleeps, before the first step and in the middle
-    for (uint64_t steps = 0; steps < 3; steps += 2) {
-        trainer = lesson_trainer(&l, &quick);
-        train_feeder_watch(trainer->feeder, be_late, &late);
-        lesson_steps(trainer, steps);
-        vkb_trainer_destroy(&trainer);
-    }
-    lesson_close(&l);
 }
 
 // ---- Rows ----
@@ -259,7 +210,6 @@ TEST(objectives_need_their_rows_and_their_head)
 static void on_device(vkb_device *dev)
 {
     device = dev;
-    RUN(the_device_does_not_wait_for_rows);
     RUN(every_kind_of_rows_resumes_to_the_bit);
     RUN(packed_rows_are_learnt);
     RUN(static_masks_repeat_and_others_do_not);
