@@ -386,8 +386,20 @@ typedef struct vkb_load_params {
 // are kept (config.next_sentence), trained or not. params may be NULL.
 VKB_API vkb_status vkb_model_load(vkb_device *dev, const char *folder,
                                   const vkb_load_params *params, vkb_model **out);
-// Writes config.json and model.safetensors, each whole or not at all.
-VKB_API vkb_status vkb_model_save(const vkb_model *model, const char *folder);
+typedef enum vkb_precision { VKB_FP32, VKB_FP16, VKB_BF16 } vkb_precision;
+
+typedef struct vkb_save_params { // 0: the default in brackets
+    // Of the weights in the file, rounded to the nearest, ties to even [fp32]. fp16 makes values beyond
+    // 65504 infinite; the log warns of each tensor that has one.
+    vkb_precision precision;
+} vkb_save_params;
+
+// Writes config.json and model.safetensors, each whole or not at all, as transformers' save_pretrained
+// does. Keys of the config.json that the model was loaded with stay, where they say nothing else than
+// the model; so does a pooler without its next-sentence head, or a head without its pooler. params may
+// be NULL.
+VKB_API vkb_status vkb_model_save(const vkb_model *model, const char *folder,
+                                  const vkb_save_params *params);
 VKB_API void vkb_model_destroy(vkb_model **model);
 VKB_API const vkb_config *vkb_model_config(const vkb_model *model);
 VKB_API uint64_t vkb_model_parameters(const vkb_model *model); // the tied decoder counted once
@@ -531,6 +543,8 @@ VKB_API vkb_status vkb_trainer_finish(vkb_trainer *trainer, vkb_metrics *metrics
 // bit. Writes optimizer.safetensors and trainer_state.json; the weights are saved by
 // vkb_model_save.
 VKB_API vkb_status vkb_trainer_save(vkb_trainer *trainer, const char *folder);
+// trainer_state.json alone: of a run that is not to go on from this folder.
+VKB_API vkb_status vkb_trainer_save_state(vkb_trainer *trainer, const char *folder);
 VKB_API vkb_status vkb_trainer_resume(vkb_trainer *trainer, const char *folder);
 
 // Bytes by name of what training needs on the device, ended by a NULL name; *plan is freed with

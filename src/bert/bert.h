@@ -9,6 +9,7 @@
 #ifndef VKB_BERT_H
 #define VKB_BERT_H
 
+#include "hf/tensor.h"
 #include "ops/ops.h"
 
 // ---- Parameters ----
@@ -85,11 +86,23 @@ gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor);
 
 // ---- Model ----
 
+// A tensor that nothing computes with, and that is saved again: of a pooler without its next-sentence
+// head, or a head without its pooler.
+typedef struct bert_kept {
+    char name[80]; // canonical
+    uint32_t rank;
+    uint64_t shape[HF_MAX_RANK], count;
+    float *values; // [count]
+} bert_kept;
+
 struct vkb_model {
     vkb_device *dev;
     vkb_config config;
+    struct cJSON *config_file; // config.json as it was read; NULL: there was none
     bert_layout layout;
     bert_params weights;
+    bert_kept *kept;
+    size_t kept_count;
     struct bert_pass *passes; // recorded inference passes, see inference.c
 };
 
@@ -178,8 +191,11 @@ typedef struct bert_saved {
     const char *suffix; // "" weights, ".exp_avg" and ".exp_avg_sq" AdamW's moments
 } bert_saved;
 
+// Copies in F32.
 vkb_status bert_params_save(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
+// The weights and what is kept.
+vkb_status bert_model_save(const vkb_model *model, const char *path, hf_dtype dtype);
 vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
 
@@ -188,6 +204,11 @@ vkb_status bert_params_load(const vkb_model *model, const char *path, const bert
 // folder has that the model has not.
 vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder,
                             const bool optional[BERT_PARTS], uint64_t seed);
+hf_dtype bert_dtype(vkb_precision precision);
+
+// Of the folder, what model->kept is for.
+vkb_status bert_kept_load(vkb_model *model, const vkb_folder *folder);
+void bert_kept_free(vkb_model *model);
 // Whether it has anything of an MLM head besides the tied decoder.
 bool bert_folder_has_mlm_head(const vkb_folder *folder);
 

@@ -3,6 +3,7 @@
 #include "bert/bert.h"
 #include "hf/config.h"
 #include "hf/folder.h"
+#include "hf/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,8 @@ void vkb_model_destroy(vkb_model **model_)
     bert_passes_free(model);
     bert_params_free(&model->weights);
     bert_layout_free(&model->layout);
+    bert_kept_free(model);
+    cJSON_Delete(model->config_file);
     free(model);
 }
 
@@ -86,6 +89,10 @@ vkb_status vkb_model_load(vkb_device *dev, const char *path, const vkb_load_para
     config.next_sentence = config.next_sentence || optional[BERT_PAIR_HEAD];
     BASE_TRY(model_allocate(dev, &config, &model));
     BASE_TRY(bert_folder_load(model, folder, optional, params ? params->seed : 0));
+    BASE_TRY(bert_kept_load(model, folder));
+    model->config_file = cJSON_Duplicate(hf_folder_config_file(folder), true);
+    if (!model->config_file)
+        BASE_TRY(vkb_fail_memory(ctx, 0, "a copy of config.json"));
     *out = model;
     model = NULL;
 cleanup:
@@ -94,18 +101,25 @@ cleanup:
     return status;
 }
 
-vkb_status vkb_model_save(const vkb_model *model, const char *folder)
+hf_dtype bert_dtype(vkb_precision precision)
+{
+    return precision == VKB_FP16 ? HF_F16 : precision == VKB_BF16 ? HF_BF16 : HF_F32;
+}
+
+vkb_status vkb_model_save(const vkb_model *model, const char *folder, const vkb_save_params *params)
 {
     vkb_status status = VKB_OK;
     vkb_context *ctx = gpu_context(model->dev);
-    const bert_saved weights = {&model->weights, ""};
+    const hf_config_form form = {.original = model->config_file,
+                                 .precision = params ? params->precision : VKB_FP32};
     char *path = path_join(folder, "model.safetensors");
     if (!path)
         return vkb_fail_memory(ctx, strlen(folder), "a path");
     BASE_TRY(gpu_wait_all(model->dev));
     BASE_TRY(folder_create(ctx, folder));
-    BASE_TRY(hf_config_write(ctx, folder, &model->config));
-    BASE_TRY(bert_params_save(model, path, &weights, 1)); // last: a folder with weights is whole
+    BASE_TRY(hf_config_write(ctx, folder, &model->config, &form));
+    // last: a folder with weights is whole
+    BASE_TRY(bert_model_save(model, path, bert_dtype(form.precision)));
 cleanup:
     free(path);
     return status;

@@ -42,6 +42,11 @@ vkb_status cli_close_device(cli_state *cli, vkb_device **device, vkb_status stat
     return cli_fail(cli, VKB_FAILED, "the validation layers had %u messages: see above", messages);
 }
 
+vkb_precision save_precision(const char *name)
+{
+    return strcmp(name, "fp16") == 0 ? VKB_FP16 : strcmp(name, "bf16") == 0 ? VKB_BF16 : VKB_FP32;
+}
+
 vkb_status cli_check_model(cli_state *cli, const char *folder)
 {
     if (!folder || !*folder)

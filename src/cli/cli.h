@@ -57,6 +57,13 @@ typedef struct common_options {
             .help = "check every Vulkan call with the validation layers (slow)"                    \
     }
 
+#define CLI_FLAG_SAVE_PRECISION(options, member, what)                                             \
+    {                                                                                              \
+        "save-precision", FLAG_CHOICE, offsetof(options, member), "fp32",                          \
+            .value = "fp32|fp16|bf16", .help = what                                                \
+    }
+vkb_precision save_precision(const char *name); // of that flag
+
 typedef struct command {
     const char *name;
     const char *usage;   // behind "vkbert NAME "

@@ -41,7 +41,7 @@ typedef struct train_options {
     // watching and keeping
     bool do_train, do_eval, eval_on_start, overwrite, plan, disable_tqdm;
     int64_t logging_steps, eval_steps, save_steps, save_total_limit, eval_batch_size;
-    const char *eval_strategy, *save_strategy, *resume, *output_dir;
+    const char *eval_strategy, *save_strategy, *save_precision, *resume, *output_dir;
 } train_options;
 
 extern const flag_table train_flags;

@@ -119,6 +119,8 @@ static const flag rows[] = {
      .help = "every so many steps"},
     {"save-total-limit", FLAG_INT, AT(save_total_limit), .value = "N", .low = 1,
      .help = "keep the newest N; else all"},
+    CLI_FLAG_SAVE_PRECISION(train_options, save_precision,
+                            "of the final model's weights; checkpoints are fp32"),
     {"disable-tqdm", FLAG_BOOL, AT(disable_tqdm), .help = "lines instead of the live one"},
     CLI_FLAGS_DEVICE,
     CLI_FLAGS_OUTPUT,

@@ -201,12 +201,21 @@ void train_clear_folder(train_run *run)
 
 // ---- Saving ----
 
-static vkb_status save_into(train_run *run, const char *folder)
+// Whether the final model is rounded; no run can go on from it then, and none is offered to.
+static bool is_rounded(const train_run *run)
 {
+    return save_precision(run->options->save_precision) != VKB_FP32;
+}
+
+static vkb_status save_into(train_run *run, const char *folder, bool rounded)
+{
+    const vkb_save_params params = {
+        .precision = rounded ? save_precision(run->options->save_precision) : VKB_FP32};
     vkb_status status = VKB_OK;
     CLI_TRY(vkb_tokenizer_save(run->tok, folder));
-    CLI_TRY(vkb_trainer_save(run->trainer, folder));
-    CLI_TRY(vkb_model_save(run->model, folder)); // last: it marks a finished run
+    CLI_TRY(rounded ? vkb_trainer_save_state(run->trainer, folder)
+                    : vkb_trainer_save(run->trainer, folder));
+    CLI_TRY(vkb_model_save(run->model, folder, &params)); // last: it marks a finished run
 cleanup:
     return status;
 }
@@ -236,7 +245,7 @@ vkb_status train_save_checkpoint(train_run *run, char path[PATH_BYTES])
     if (!path_in(hidden, folder, name) || !checkpoint_path(path, folder, run->metrics.step))
         return cli_fail(run->cli, VKB_IO, "%s: the path is too long", folder);
     CLI_TRY(folder_prepare(run->cli, hidden));
-    CLI_TRY(save_into(run, hidden));
+    CLI_TRY(save_into(run, hidden, false));
     remove_checkpoint(path); // of the same step, when a run was resumed before it
     if (rename(hidden, path) != 0)
         CLI_TRY(cli_fail(run->cli, VKB_IO, "%s cannot be made: %s", path, strerror(errno)));
@@ -258,13 +267,15 @@ vkb_status train_save_final(train_run *run)
     if (!path_in(hidden, folder, name) || !path_in(to, folder, weights_name))
         return cli_fail(run->cli, VKB_IO, "%s: the path is too long", folder);
     CLI_TRY(folder_prepare(run->cli, hidden));
-    CLI_TRY(save_into(run, hidden));
+    CLI_TRY(save_into(run, hidden, is_rounded(run)));
     unlink(to);
     for (size_t i = CLI_COUNT(checkpoint_files); i-- > 0;) {
         if (!path_in(from, hidden, checkpoint_files[i]) ||
             !path_in(to, folder, checkpoint_files[i]))
             CLI_TRY(cli_fail(run->cli, VKB_IO, "%s: the path is too long", folder));
-        if (rename(from, to) != 0)
+        if (checkpoint_files[i] == moments_name && is_rounded(run))
+            unlink(to); // those of a resumed run do not belong to what is there now
+        else if (rename(from, to) != 0)
             CLI_TRY(cli_fail(run->cli, VKB_IO, "%s cannot be made: %s", to, strerror(errno)));
     }
 cleanup:

@@ -193,7 +193,7 @@ static vkb_status read_fields(vkb_context *ctx, const char *path, const cJSON *r
     return VKB_OK;
 }
 
-vkb_status vkb_config_read(vkb_context *ctx, const char *path, vkb_config *out)
+vkb_status hf_config_read(vkb_context *ctx, const char *path, vkb_config *out, cJSON **original)
 {
     vkb_config config = default_config();
     const char *activation = "gelu";
@@ -209,8 +209,18 @@ vkb_status vkb_config_read(vkb_context *ctx, const char *path, vkb_config *out)
     }
     BASE_TRY(hf_config_check(ctx, VKB_BAD_FILE, path, &config));
     *out = config;
+    *original = root;
+    root = NULL;
 cleanup:
     cJSON_Delete(root);
+    return status;
+}
+
+vkb_status vkb_config_read(vkb_context *ctx, const char *path, vkb_config *out)
+{
+    cJSON *original = NULL;
+    vkb_status status = hf_config_read(ctx, path, out, &original);
+    cJSON_Delete(original);
     return status;
 }
 
@@ -278,31 +288,59 @@ cleanup:
 
 // ---- Writing ----
 
-static const char *activation_name(vkb_activation activation)
+// The original's name of the activation, if it is one of those that mean it.
+static const char *activation_name(vkb_activation activation, const cJSON *original)
 {
+    const cJSON *named = hf_json_member(original, "hidden_act");
+    vkb_activation meant;
+    if (cJSON_IsString(named) && find_activation(named->valuestring, &meant) && meant == activation)
+        return named->valuestring;
     for (size_t i = 0; i < BASE_COUNT(activations); i++)
         if (activations[i].activation == activation)
             return activations[i].name;
     return "gelu";
 }
 
-vkb_status hf_config_write(vkb_context *ctx, const char *folder, const vkb_config *config)
+static const char *architecture(const vkb_config *config, const hf_config_form *form)
 {
+    if (form->no_masked_lm)
+        return config->next_sentence ? "BertForNextSentencePrediction" : "BertModel";
+    return config->next_sentence ? "BertForPreTraining" : "BertForMaskedLM";
+}
+
+// transformers 4.56 and newer write "dtype", older ones "torch_dtype", which every one reads.
+static bool add_dtype(cJSON *root, const hf_config_form *form)
+{
+    static const char *const names[] = {"float32", "float16", "bfloat16"};
+    const bool renamed = hf_json_member(form->original, "dtype") != NULL;
+    bool ok = true;
+    if (renamed)
+        ok = cJSON_AddStringToObject(root, "dtype", names[form->precision]);
+    if (!renamed || hf_json_member(form->original, "torch_dtype"))
+        ok = ok && cJSON_AddStringToObject(root, "torch_dtype", names[form->precision]);
+    return ok;
+}
+
+vkb_status hf_config_write(vkb_context *ctx, const char *folder, const vkb_config *config,
+                           const hf_config_form *form)
+{
+    static const hf_config_form standard = {0};
+    form = form ? form : &standard;
     cJSON *root = cJSON_CreateObject();
     cJSON *architectures = cJSON_AddArrayToObject(root, "architectures");
-    bool ok = cJSON_AddItemToArray(architectures,
-                                   cJSON_CreateString(config->next_sentence ? "BertForPreTraining"
-                                                                            : "BertForMaskedLM")) &&
+    bool ok = cJSON_AddItemToArray(architectures, cJSON_CreateString(architecture(config, form))) &&
               cJSON_AddStringToObject(root, "model_type", "bert") &&
-              cJSON_AddStringToObject(root, "hidden_act", activation_name(config->hidden_act)) &&
+              cJSON_AddStringToObject(root, "hidden_act",
+                                      activation_name(config->hidden_act, form->original)) &&
               cJSON_AddStringToObject(root, "position_embedding_type", "absolute") &&
-              cJSON_AddBoolToObject(root, "tie_word_embeddings", true) &&
-              cJSON_AddStringToObject(root, "torch_dtype", "float32");
+              cJSON_AddBoolToObject(root, "tie_word_embeddings", true) && add_dtype(root, form);
     for (size_t i = 0; i < BASE_COUNT(fields) && ok; i++) {
         double value = get_field(config, &fields[i]);
         ok = cJSON_AddNumberToObject(root, fields[i].key,
                                      fields[i].real ? hf_json_float((float)value) : value);
     }
+    if (ok)
+        root = hf_json_complete(root, form->original);
     vkb_status status = hf_json_write(ctx, folder, "config.json", ok ? root : NULL);
     cJSON_Delete(root);
     return status;

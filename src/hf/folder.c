@@ -2,6 +2,8 @@
 
 #include "base/file.h"
 #include "hf/bundle.h"
+#include "hf/config.h"
+#include "hf/json.h"
 #include "hf/names.h"
 #include "hf/weights.h"
 
@@ -12,6 +14,7 @@
 struct vkb_folder {
     vkb_context *ctx;
     vkb_config config;
+    struct cJSON *config_file;
     char *path;
     hf_weights_set weights;
     hf_entry *entries;
@@ -139,7 +142,7 @@ static vkb_status open_parts(vkb_folder *folder)
                         "model.safetensors",
                         folder->path);
     BASE_TRY(find_config(folder, &config));
-    BASE_TRY(vkb_config_read(folder->ctx, config, &folder->config));
+    BASE_TRY(hf_config_read(folder->ctx, config, &folder->config, &folder->config_file));
     BASE_TRY(hf_weights_set_open(folder->ctx, folder->path, &folder->weights));
     BASE_TRY(list_entries(folder));
     compare_decoder(folder);
@@ -174,6 +177,7 @@ void vkb_folder_close(vkb_folder **folder_)
     for (size_t i = 0; i < folder->entry_count; i++)
         free(folder->entries[i].name);
     hf_weights_set_close(&folder->weights);
+    cJSON_Delete(folder->config_file);
     free(folder->entries);
     free(folder->path);
     free(folder);
@@ -203,6 +207,11 @@ vkb_tensor_info vkb_folder_tensor(const vkb_folder *folder, size_t index)
                             .rank = tensor->rank};
     memcpy(info.shape, tensor->shape, sizeof(info.shape));
     return info;
+}
+
+const cJSON *hf_folder_config_file(const vkb_folder *folder)
+{
+    return folder->config_file;
 }
 
 const hf_entry *hf_folder_entry(const vkb_folder *folder, size_t index)

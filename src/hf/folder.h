@@ -18,4 +18,7 @@ const hf_entry *hf_folder_entry(const vkb_folder *folder, size_t index);
 // The tensor of a canonical name; NULL: the folder has none.
 const hf_tensor *hf_folder_find(const vkb_folder *folder, const char *canonical_name);
 
+// config.json as it was read.
+const struct cJSON *hf_folder_config_file(const vkb_folder *folder);
+
 #endif

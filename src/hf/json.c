@@ -216,6 +216,37 @@ vkb_status hf_json_write(vkb_context *ctx, const char *folder, const char *name,
     return status;
 }
 
+static bool same_type(const cJSON *a, const cJSON *b)
+{
+    const cJSON *a_type = hf_json_member(a, "type"), *b_type = hf_json_member(b, "type");
+    return !a_type || !b_type || cJSON_Compare(a_type, b_type, true);
+}
+
+cJSON *hf_json_complete(cJSON *ours, const cJSON *original)
+{
+    cJSON *whole = ours ? cJSON_CreateObject() : NULL;
+    bool ok = whole != NULL;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, original)
+    {
+        cJSON *mine = ok ? cJSON_DetachItemFromObjectCaseSensitive(ours, item->string) : NULL;
+        if (!mine)
+            mine = ok ? cJSON_Duplicate(item, true) : NULL;
+        else if (cJSON_IsObject(mine) && cJSON_IsObject(item) && same_type(mine, item))
+            mine = hf_json_complete(mine, item);
+        ok = ok && mine && cJSON_AddItemToObject(whole, item->string, mine);
+    }
+    while (ok && ours->child) {
+        cJSON *mine = cJSON_DetachItemViaPointer(ours, ours->child);
+        ok = cJSON_AddItemToObject(whole, mine->string, mine);
+    }
+    cJSON_Delete(ours);
+    if (ok)
+        return whole;
+    cJSON_Delete(whole);
+    return NULL;
+}
+
 double hf_json_float(float value)
 {
     char text[32];

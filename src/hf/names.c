@@ -66,3 +66,8 @@ const char *hf_name_unused(const char *name)
             return unused[i].why;
     return NULL;
 }
+
+bool hf_name_of_pair(const char *name)
+{
+    return starts_with(name, "bert.pooler.") || starts_with(name, "cls.seq_relationship.");
+}

@@ -58,26 +58,39 @@ static char *state_print(const vkb_trainer *t)
     return text;
 }
 
+vkb_status vkb_trainer_save_state(vkb_trainer *t, const char *folder)
+{
+    vkb_status status = VKB_OK;
+    vkb_context *ctx = gpu_context(t->model->dev);
+    char *text = NULL, *path = path_join(folder, STATE_FILE);
+    if (!path)
+        BASE_TRY(vkb_fail_memory(ctx, strlen(folder), "a path"));
+    BASE_TRY(vkb_trainer_finish(t, NULL));
+    BASE_TRY(folder_create(ctx, folder));
+    text = state_print(t);
+    if (!text)
+        BASE_TRY(vkb_fail_memory(ctx, 4096, STATE_FILE));
+    BASE_TRY(file_write_whole(ctx, path, text, strlen(text)));
+cleanup:
+    cJSON_free(text);
+    free(path);
+    return status;
+}
+
 vkb_status vkb_trainer_save(vkb_trainer *t, const char *folder)
 {
     vkb_status status = VKB_OK;
     vkb_context *ctx = gpu_context(t->model->dev);
     const bert_saved moments[] = {{&t->exp_avg, ".exp_avg"}, {&t->exp_avg_sq, ".exp_avg_sq"}};
-    char *text = NULL, *path = path_join(folder, MOMENTS_FILE);
-    char *state_path = path_join(folder, STATE_FILE);
-    if (!path || !state_path)
-        BASE_TRY(vkb_fail_memory(ctx, strlen(folder), "a path"));
+    char *path = path_join(folder, MOMENTS_FILE);
+    if (!path)
+        return vkb_fail_memory(ctx, strlen(folder), "a path");
     BASE_TRY(vkb_trainer_finish(t, NULL));
     BASE_TRY(folder_create(ctx, folder));
     BASE_TRY(bert_params_save(t->model, path, moments, BASE_COUNT(moments)));
-    text = state_print(t);
-    if (!text)
-        BASE_TRY(vkb_fail_memory(ctx, 4096, STATE_FILE));
-    BASE_TRY(file_write_whole(ctx, state_path, text, strlen(text)));
+    status = vkb_trainer_save_state(t, folder);
 cleanup:
-    cJSON_free(text);
     free(path);
-    free(state_path);
     return status;
 }
 

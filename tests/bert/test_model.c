@@ -96,7 +96,7 @@ TEST(both_heads_come_back_to_the_bit)
         temp_empty(folder);
         CHECK_OK(vkb_model_load(device, "fixtures/pairs", i ? &asked[i] : NULL, &model));
         CHECK(vkb_model_config(model)->next_sentence);
-        CHECK_OK(vkb_model_save(model, folder));
+        CHECK_OK(vkb_model_save(model, folder, NULL));
         vkb_model_destroy(&model);
         count_tensors(temp_path(folder, "model.safetensors"), "fixtures/pairs/model.safetensors",
                       &count, &same);
@@ -115,7 +115,7 @@ TEST(a_model_without_the_head_stays_one)
     temp_empty(folder);
     CHECK_OK(vkb_model_load(device, "fixtures/erf", NULL, &model));
     CHECK(!vkb_model_config(model)->next_sentence);
-    CHECK_OK(vkb_model_save(model, folder));
+    CHECK_OK(vkb_model_save(model, folder, NULL));
     vkb_model_destroy(&model);
     count_tensors(temp_path(folder, "model.safetensors"), "fixtures/erf/model.safetensors", &count,
                   &same);
@@ -146,7 +146,7 @@ TEST(a_missing_head_starts_at_random_by_the_seed)
         CHECK(same_weights(first, again, pair_names[i]));
         CHECK(same_weights(first, other, pair_names[i]) == is_bias);
     }
-    CHECK_OK(vkb_model_save(first, folder));
+    CHECK_OK(vkb_model_save(first, folder, NULL));
     count_tensors(temp_path(folder, "model.safetensors"), "fixtures/erf/model.safetensors", &count,
                   &same);
     CHECK_INT(same, count - BASE_COUNT(pair_names));
@@ -202,6 +202,86 @@ TEST(the_other_head_changes_no_draw)
           (config.hidden_size + 3) * (uint64_t)config.hidden_size + 2);
     vkb_model_destroy(&without);
     vkb_model_destroy(&with);
+}
+
+// ---- What a model does not use ----
+
+static bool lone_pooler(hf_tensor *tensor, char *name)
+{
+    (void)tensor;
+    return !fixture_starts(name, "cls.seq_relationship.");
+}
+
+static bool lone_relation(hf_tensor *tensor, char *name)
+{
+    (void)tensor;
+    return !fixture_starts(name, "bert.pooler.") && strcmp(name, "cls.seq_relationship.bias") != 0;
+}
+
+// Half a pair of heads, to the bit, through two folders.
+TEST(half_of_the_pair_heads_is_saved_again)
+{
+    const fixture_edit edits[] = {lone_pooler, lone_relation};
+    for (size_t i = 0; i < BASE_COUNT(edits); i++)
+        for (int again = 0; again < 2; again++) {
+            vkb_model *model = NULL;
+            size_t count, same;
+            if (!again)
+                fixture_copy(gpu_context(device), "fixtures/pairs", folder, edits[i]);
+            CHECK_OK(vkb_model_load(device, folder, NULL, &model));
+            CHECK_OK(vkb_model_save(model, folder, NULL));
+            vkb_model_destroy(&model);
+            count_tensors(temp_path(folder, "model.safetensors"),
+                          "fixtures/pairs/model.safetensors", &count, &same);
+            CHECK_INT(count, 5 + 2 * 16 + 5 + (i ? 1 : 2));
+            CHECK_INT(same, count);
+            char *config = temp_read(folder, "config.json", NULL);
+            CHECK_HAS(config, "\"BertForMaskedLM\"");
+            CHECK_HAS(config, "\"transformers_version\""); // not a key of ours
+            free(config);
+        }
+}
+
+// ---- Rounded ----
+
+// Half the bytes, each value that of hf_tensor_from_f32; and the folder opens again.
+TEST(saves_in_another_precision)
+{
+    static const struct {
+        vkb_precision precision;
+        hf_dtype dtype;
+        const char *name;
+    } kinds[] = {{VKB_FP16, HF_F16, "\"float16\""}, {VKB_BF16, HF_BF16, "\"bfloat16\""}};
+    for (size_t k = 0; k < BASE_COUNT(kinds); k++) {
+        vkb_model *model = NULL;
+        hf_safetensors seen = {0}, whole = {0};
+        fixture_copy(gpu_context(device), "fixtures/pairs", folder, lone_pooler);
+        CHECK_OK(vkb_model_load(device, folder, NULL, &model));
+        CHECK_OK(vkb_model_save(model, folder, &(vkb_save_params){kinds[k].precision}));
+        vkb_model_destroy(&model);
+        CHECK_OK(hf_safetensors_open(gpu_context(device), temp_path(folder, "model.safetensors"),
+                                     &seen));
+        CHECK_OK(
+            hf_safetensors_open(gpu_context(device), "fixtures/pairs/model.safetensors", &whole));
+        CHECK_INT(seen.tensor_count, 5 + 2 * 16 + 5 + 2);
+        for (size_t i = 0; i < seen.tensor_count; i++) {
+            const hf_tensor *from = hf_safetensors_find(&whole, seen.tensors[i].name);
+            float *values = malloc(from->bytes);
+            hf_tensor_to_f32(from, 0, from->count, values);
+            CHECK_INT(hf_tensor_from_f32(kinds[k].dtype, values, from->count, values), 0);
+            CHECK_INT(seen.tensors[i].dtype, kinds[k].dtype);
+            CHECK_INT(seen.tensors[i].bytes, 2 * from->count);
+            CHECK(memcmp(seen.tensors[i].data, values, 2 * from->count) == 0);
+            free(values);
+        }
+        hf_safetensors_close(&seen);
+        hf_safetensors_close(&whole);
+        char *config = temp_read(folder, "config.json", NULL);
+        CHECK_HAS(config, kinds[k].name);
+        free(config);
+        CHECK_OK(vkb_model_load(device, folder, NULL, &model));
+        vkb_model_destroy(&model);
+    }
 }
 
 // ---- A bare BertModel ----
@@ -276,6 +356,27 @@ TEST(the_log_names_what_starts_at_random)
     vkb_context_destroy(&ctx);
 }
 
+TEST(the_log_names_what_fp16_does_not_hold)
+{
+    vkb_context *ctx = vkb_context_create(keep_sentence, NULL);
+    vkb_device *own = NULL;
+    vkb_model *model = NULL;
+    const vkb_device_params params = {.select = vkb_device_get_info(device)->name};
+    const float large[32] = {1, -70000, 65519, 1e9f};
+    CHECK_INT(vkb_device_open(ctx, &params, &own), VKB_OK);
+    CHECK_INT(vkb_model_load(own, "fixtures/erf", NULL, &model), VKB_OK);
+    CHECK_INT(gpu_upload(own, model->weights.embed_gain, large), VKB_OK);
+    all_sentences[0] = 0;
+    CHECK_INT(vkb_model_save(model, folder, &(vkb_save_params){VKB_BF16}), VKB_OK);
+    CHECK_STR(all_sentences, "");
+    CHECK_INT(vkb_model_save(model, folder, &(vkb_save_params){VKB_FP16}), VKB_OK);
+    CHECK_HAS(all_sentences,
+              "2 values of bert.embeddings.LayerNorm.weight are beyond what F16 holds");
+    vkb_model_destroy(&model);
+    vkb_device_close(&own);
+    vkb_context_destroy(&ctx);
+}
+
 // The values of the file are garbage; what counts is what is said of them.
 static bool one_of_each(hf_tensor *tensor, char *name)
 {
@@ -343,9 +444,12 @@ static void run_all(vkb_device *dev)
     RUN(a_pooler_without_its_head_is_kept_when_asked_for);
     RUN(a_head_does_not_stand_in_for_what_else_is_missing);
     RUN(the_other_head_changes_no_draw);
+    RUN(half_of_the_pair_heads_is_saved_again);
+    RUN(saves_in_another_precision);
     RUN(a_bare_model_is_refused_unless_a_head_is_asked_for);
     RUN(the_log_names_what_starts_at_random);
     RUN(the_log_names_all_that_differs);
+    RUN(the_log_names_what_fp16_does_not_hold);
 }
 
 int main(void)

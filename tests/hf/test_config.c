@@ -3,6 +3,7 @@
 #include "tests/temp.h"
 
 #include "hf/config.h"
+#include "hf/json.h"
 
 static vkb_context *ctx;
 static char *folder;
@@ -202,7 +203,7 @@ TEST(writes_what_it_reads)
     config.hidden_act = VKB_GELU_TANH;
     config.initializer_range = 1.0f / 3;
     config.pad_token_id = 3;
-    CHECK_INT(hf_config_write(ctx, folder, &config), VKB_OK);
+    CHECK_INT(hf_config_write(ctx, folder, &config, NULL), VKB_OK);
     CHECK_INT(vkb_config_read(ctx, temp_path(folder, "config.json"), &again), VKB_OK);
     check_same(&config, &again);
     char *text = temp_read(folder, "config.json", NULL);
@@ -212,7 +213,7 @@ TEST(writes_what_it_reads)
     CHECK_HAS(text, "1e-12");
     free(text);
     config.next_sentence = true;
-    CHECK_INT(hf_config_write(ctx, folder, &config), VKB_OK);
+    CHECK_INT(hf_config_write(ctx, folder, &config, NULL), VKB_OK);
     text = temp_read(folder, "config.json", NULL);
     CHECK_HAS(text, "\"BertForPreTraining\"");
     CHECK(!strstr(text, "MaskedLM"));
@@ -220,7 +221,59 @@ TEST(writes_what_it_reads)
     // Read back, the weights decide which heads there are, not this name: see test_folder.c.
     CHECK_INT(vkb_config_read(ctx, temp_path(folder, "config.json"), &again), VKB_OK);
     CHECK(!again.next_sentence);
-    CHECK_INT(hf_config_write(ctx, temp_path(folder, "absent"), &config), VKB_IO);
+    CHECK_INT(hf_config_write(ctx, temp_path(folder, "absent"), &config, NULL), VKB_IO);
+}
+
+// The text of config.json after `original` was read and written again with a change.
+static char *rewritten(const char *original, const char *overrides, hf_config_form form)
+{
+    vkb_config config;
+    struct cJSON *file = NULL;
+    temp_write_text(folder, "config.json", original);
+    CHECK_INT(hf_config_read(ctx, temp_path(folder, "config.json"), &config, &file), VKB_OK);
+    CHECK_INT(vkb_config_override(ctx, overrides, &config), VKB_OK);
+    form.original = file;
+    CHECK_INT(hf_config_write(ctx, folder, &config, &form), VKB_OK);
+    cJSON_Delete(file);
+    return temp_read(folder, "config.json", NULL);
+}
+
+TEST(keeps_keys_that_are_not_its_own)
+{
+    char *text =
+        rewritten("{\"transformers_version\":\"4.2\",\"vocab_size\":50,\"id2label\":{\"0\":"
+                  "\"no\"},\"hidden_act\":\"gelu_fast\",\"architectures\":[\"BertX\"],"
+                  "\"dtype\":\"float16\",\"layer_norm_eps\":1e-5}",
+                  "vocab_size=60", (hf_config_form){.precision = VKB_BF16});
+    // the original's order, then what it had not
+    static const char *const parts[] = {"\"transformers_version\":\t\"4.2\"",
+                                        "\"vocab_size\":\t60,",
+                                        "\"id2label\":\t{",
+                                        "\"0\":\t\"no\"",
+                                        "\"hidden_act\":\t\"gelu_fast\"",
+                                        "\"architectures\":",
+                                        "\"BertForMaskedLM\"",
+                                        "\"dtype\":\t\"bfloat16\"",
+                                        "\"layer_norm_eps\":\t1e-05",
+                                        "\"model_type\":\t\"bert\""};
+    const char *at = text;
+    for (size_t i = 0; i < BASE_COUNT(parts); i++) {
+        const char *found = strstr(at, parts[i]);
+        if (!found)
+            CHECK_FAILED("%s is not there, or not in its place: %s", parts[i], text);
+        at = found ? found : at;
+    }
+    CHECK(!strstr(text, "torch_dtype"));
+    CHECK(!strstr(text, "BertX"));
+    free(text);
+
+    text = rewritten("{\"torch_dtype\":\"float16\",\"hidden_act\":\"gelu_fast\"}",
+                     "hidden_act=gelu", (hf_config_form){.no_masked_lm = true});
+    CHECK_HAS(text, "\"torch_dtype\":\t\"float32\"");
+    CHECK_HAS(text, "\"hidden_act\":\t\"gelu\"");
+    CHECK_HAS(text, "\"BertModel\"");
+    CHECK(!strstr(text, "\"dtype\""));
+    free(text);
 }
 
 int main(void)
@@ -235,6 +288,7 @@ int main(void)
     RUN(knows_the_presets);
     RUN(overrides);
     RUN(writes_what_it_reads);
+    RUN(keeps_keys_that_are_not_its_own);
     temp_remove(folder);
     vkb_context_destroy(&ctx);
     return check_report();

@@ -4,6 +4,8 @@
 
 #include "hf/safetensors.h"
 
+#include <float.h>
+
 static vkb_context *ctx;
 static char *folder;
 
@@ -208,6 +210,79 @@ TEST(converts_to_float)
     CHECK(!hf_tensor_to_f32(&tensor, 0, 1, out));
 }
 
+static uint16_t rounded(hf_dtype dtype, float value)
+{
+    uint16_t half;
+    hf_tensor_from_f32(dtype, &value, 1, &half);
+    return half;
+}
+
+static float widened(hf_dtype dtype, uint16_t half)
+{
+    const hf_tensor tensor = {.dtype = dtype, .count = 1, .data = (const uint8_t *)&half};
+    float value;
+    hf_tensor_to_f32(&tensor, 0, 1, &value);
+    return value;
+}
+
+// Every half comes back from the float it means; what lies between two goes to the nearer, and from the
+// middle to the even one.
+static void check_rounding(hf_dtype dtype, uint16_t infinity)
+{
+    long wrong = 0;
+    for (uint32_t half = 0; half < infinity; half++) {
+        const float low = widened(dtype, (uint16_t)half);
+        // Above the greatest finite one lies what would be the next if the exponents went on.
+        const double high = half + 1 == infinity
+                                ? low + ((double)low - widened(dtype, (uint16_t)(half - 1)))
+                                : widened(dtype, (uint16_t)(half + 1));
+        const double exact = (low + high) / 2;
+        const float middle = (float)exact;
+        for (int sign = 0; sign < 2; sign++) {
+            const float s = sign ? -1 : 1;
+            const uint16_t bit = sign ? 0x8000 : 0;
+            wrong += rounded(dtype, s * low) != (half | bit);
+            wrong += rounded(dtype, s * middle) != ((half + half % 2) | bit);
+            wrong += rounded(dtype, s * nextafterf(middle, 0)) != (half | bit);
+            wrong += rounded(dtype, s * nextafterf(middle, INFINITY)) != ((half + 1) | bit);
+        }
+        wrong += (double)middle != exact; // fp32 holds it
+    }
+    CHECK_INT(wrong, 0);
+    for (uint32_t half = infinity + 1u; half < 0x8000; half++)
+        wrong += !isnan(widened(dtype, rounded(dtype, widened(dtype, (uint16_t)half))));
+    CHECK_INT(wrong, 0);
+    CHECK_INT(rounded(dtype, INFINITY), infinity);
+    CHECK_INT(rounded(dtype, -INFINITY), infinity | 0x8000);
+    CHECK_INT(rounded(dtype, FLT_TRUE_MIN), 0);
+    CHECK_INT(rounded(dtype, -FLT_TRUE_MIN), 0x8000);
+}
+
+TEST(rounds_to_the_nearest_even_half)
+{
+    check_case = "F16";
+    check_rounding(HF_F16, 0x7C00);
+    check_case = "BF16";
+    check_rounding(HF_BF16, 0x7F80);
+    check_case = "";
+}
+
+TEST(counts_what_became_infinite)
+{
+    float values[] = {65519.9f, 65520, -1e30f, INFINITY, NAN, FLT_MAX, 1};
+    uint16_t half[7];
+    CHECK_INT(hf_tensor_from_f32(HF_F16, values, 7, half), 3);
+    CHECK_INT(half[0], 0x7BFF);
+    CHECK_INT(half[2], 0xFC00);
+    CHECK_INT(hf_tensor_from_f32(HF_BF16, values, 7, half), 1); // FLT_MAX
+    CHECK_INT(half[6], 0x3F80);
+    float copied[7];
+    CHECK_INT(hf_tensor_from_f32(HF_F32, values, 7, copied), 0);
+    CHECK(memcmp(values, copied, sizeof(values)) == 0);
+    hf_tensor_from_f32(HF_BF16, values, 7, values); // in place
+    CHECK(memcmp(values, half, sizeof(half)) == 0);
+}
+
 TEST(converts_strided_tensors)
 {
     const float file[] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -372,6 +447,8 @@ int main(void)
     RUN(accepts_what_the_format_allows);
     RUN(refuses_a_file_cut_anywhere);
     RUN(converts_to_float);
+    RUN(rounds_to_the_nearest_even_half);
+    RUN(counts_what_became_infinite);
     RUN(converts_strided_tensors);
     RUN(converts_matrices_that_are_stored_by_columns);
     RUN(reads_unaligned_data);

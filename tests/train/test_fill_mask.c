@@ -122,7 +122,7 @@ TEST(a_saved_model_gives_the_same_answers)
     vkb_fill_result before = {0}, after = {0};
     const char *text = "the horse in the forest [MASK] when it is 1.";
     CHECK_OK(fill(text, (vkb_fill_params){0}, &before));
-    CHECK_OK(vkb_model_save(taught.model, taught.folder));
+    CHECK_OK(vkb_model_save(taught.model, taught.folder, NULL));
     vkb_model_destroy(&taught.model);
     CHECK_OK(vkb_model_load(device, taught.folder, NULL, &taught.model));
     CHECK_OK(fill(text, (vkb_fill_params){0}, &after));

@@ -47,7 +47,7 @@ static void resumes(lesson l, vkb_train_params params, const char *what)
     trainer = lesson_trainer(&l, &params);
     lesson_steps(trainer, 3);
     CHECK_OK(vkb_trainer_save(trainer, l.folder));
-    CHECK_OK(vkb_model_save(l.model, l.folder));
+    CHECK_OK(vkb_model_save(l.model, l.folder, NULL));
     vkb_trainer_destroy(&trainer);
     vkb_model_destroy(&l.model);
     CHECK_OK(vkb_model_load(device, l.folder, NULL, &l.model));

@@ -83,7 +83,7 @@ TEST(a_resumed_run_equals_an_uninterrupted_one)
     lesson_model(&l);
     vkb_trainer *trainer = lesson_trainer(&l, &quick);
     lesson_steps(trainer, 5);
-    CHECK_OK(vkb_model_save(l.model, l.folder));
+    CHECK_OK(vkb_model_save(l.model, l.folder, NULL));
     CHECK_OK(vkb_trainer_save(trainer, l.folder));
     vkb_trainer_destroy(&trainer);
     vkb_model_destroy(&l.model);
