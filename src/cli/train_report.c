@@ -183,6 +183,7 @@ static void add_model(const train_run *run, card_text *card)
     add(card, "| layers, hidden, heads, intermediate | %u, %u, %u, %u |\n", c->num_hidden_layers,
         c->hidden_size, c->num_attention_heads, c->intermediate_size);
     add(card, "| vocabulary, positions | %u, %u |\n", c->vocab_size, c->max_position_embeddings);
+    add(card, "| weights saved in | %s |\n", o->save_precision);
 }
 
 static void add_training(const train_run *run, card_text *card)
@@ -210,8 +211,9 @@ static void add_training(const train_run *run, card_text *card)
         p->warmup_steps ? (double)p->warmup_steps : p->warmup_ratio);
     add(card, "| seed | %" PRIu64 " |\n", p->seed);
     add(card, "| mean loss | %.4f nats per masked token |\n", mean_loss(run));
-    add(card, "| time | %s on %s |\n", show_seconds(m->seconds).text,
-        vkb_device_get_info(run->device)->name);
+    add(card, "| time | %s |\n", show_seconds(m->seconds).text);
+    add(card, "| device, driver | %s, %s |\n", vkb_device_get_info(run->device)->name,
+        vkb_device_get_info(run->device)->driver);
 }
 
 static void add_evaluation(const train_run *run, card_text *card)
@@ -234,6 +236,26 @@ static void add_evaluation(const train_run *run, card_text *card)
     add(card, "| right at once, within five | %.2f %%, %.2f %% |\n", 100 * r->top1, 100 * r->top5);
 }
 
+// What the card of the model that was trained on says of itself and still holds: its license and its
+// language, of the lines between the first two "---".
+static void add_inherited(const train_run *run, card_text *card)
+{
+    static const char *const keys[] = {"license:", "license_name:", "license_link:", "language:"};
+    char path[PATH_BYTES], line[1024];
+    const train_options *o = run->options;
+    FILE *file = o->model && path_in(path, o->model, "README.md") ? fopen(path, "rb") : NULL;
+    bool inside = file && fgets(line, sizeof(line), file) && strncmp(line, "---", 3) == 0;
+    while (inside && fgets(line, sizeof(line), file) && strncmp(line, "---", 3) != 0)
+        for (size_t i = 0; i < CLI_COUNT(keys); i++) {
+            const size_t length = strlen(keys[i]);
+            if (strncmp(line, keys[i], length) == 0 &&
+                strspn(line + length, " \r\n") != strlen(line + length))
+                add(card, "%.*s\n", (int)strcspn(line, "\r\n"), line);
+        }
+    if (file)
+        fclose(file);
+}
+
 static vkb_status write_card(train_run *run)
 {
     card_text *card = calloc(1, sizeof(*card));
@@ -241,8 +263,12 @@ static vkb_status write_card(train_run *run)
         return cli_fail_memory(run->cli);
     const char *folder = run->options->output_dir;
     add(card,
-        "---\nlibrary_name: transformers\npipeline_tag: fill-mask\ntags:\n- bert\n- vkbert\n"
-        "---\n\n# %s\n\nA BERT for masked-language modelling, trained with vkbert %s.\n\n",
+        "---\nlibrary_name: transformers\npipeline_tag: fill-mask\ntags:\n- bert\n- vkbert\n");
+    if (run->options->model && !path_exists(run->options->model)) // a name on the hub
+        add(card, "base_model: %.*s\n", (int)strcspn(run->options->model, "@"),
+            run->options->model);
+    add_inherited(run, card);
+    add(card, "---\n\n# %s\n\nA BERT for masked-language modelling, trained with vkbert %s.\n\n",
         base_name(folder), vkb_version());
     add_model(run, card);
     add_training(run, card);

@@ -33,6 +33,23 @@ run 0 vkbert train $tiny --do_train --max_steps 6 --eval_strategy steps --eval_s
 check cmp plain/model.safetensors watched/model.safetensors
 same "$(grep -c eval_loss watched/metrics.jsonl)" 3 # steps 2 and 4, and at the end: it implies --do_eval
 
+# ---- A rounded final model: its checkpoints are whole, and the run goes on from those ----
+run 0 vkbert train $tiny --do_train --max_steps 6 --save_steps 4 --save_precision bf16 -o rounded
+check test ! -e rounded/optimizer.safetensors
+check test -e rounded/trainer_state.json
+check test "$(wc -c < rounded/model.safetensors)" -lt $(($(wc -c < plain/model.safetensors) * 6 / 10))
+has "$(cat rounded/config.json)" '"bfloat16"'
+has "$(cat rounded/README.md)" "| weights saved in | bf16 |"
+run 0 vkbert train $tiny --do_train --max_steps 6 --resume_from_checkpoint -o rounded
+has "$err" "going on from step 4 of rounded/checkpoint-4"
+check cmp rounded/model.safetensors plain/model.safetensors
+run 0 vkbert train $tiny --do_train --max_steps 7 --save_precision fp16 --resume_from_checkpoint -o rounded
+has "$err" "going on from step 6 of rounded"
+check test ! -e rounded/optimizer.safetensors # that of step 6
+run 0 vkbert fill-mask -m rounded "the king sees the [MASK]."
+run 2 vkbert train $tiny --do_train --save_precision int8 -o bad
+sentence
+
 # ---- Signals ----
 # interrupt SIGNAL FOLDER: starts an endless run, waits for its first step, sends the signal, keeps its exit code in $code
 interrupt() {
