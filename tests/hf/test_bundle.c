@@ -636,6 +636,34 @@ TEST(opens_a_saved_model)
     temp_remove(variables);
 }
 
+// What tools/make_tensorflow.py made of the model in fixtures/erf.
+TEST(a_checkpoint_has_the_weights_of_its_safetensors)
+{
+    vkb_folder *google = NULL, *torch = NULL;
+    CHECK_INT(vkb_folder_open(ctx, "fixtures/tensorflow", &google), VKB_OK);
+    CHECK_INT(vkb_folder_open(ctx, "fixtures/erf", &torch), VKB_OK);
+    if (!google || !torch)
+        CHECK_FAILED("%s", vkb_error(ctx));
+    const size_t count = google && torch ? vkb_folder_tensor_count(torch) : 0;
+    CHECK(count > 0 && vkb_folder_tensor_count(google) == count);
+    for (size_t i = 0; i < count; i++) {
+        static float seen[4096], expected[4096];
+        const hf_entry *entry = hf_folder_entry(torch, i);
+        const hf_tensor *tensor = hf_folder_find(google, entry->name);
+        check_case = entry->name;
+        CHECK(tensor && tensor->rank == entry->tensor->rank && tensor->count <= 4096 &&
+              memcmp(tensor->shape, entry->tensor->shape, tensor->rank * sizeof(uint64_t)) == 0);
+        if (check_failures_of_test)
+            break;
+        CHECK(hf_tensor_to_f32(tensor, 0, tensor->count, seen));
+        CHECK(hf_tensor_to_f32(entry->tensor, 0, tensor->count, expected));
+        CHECK(memcmp(seen, expected, tensor->bytes) == 0);
+    }
+    check_case = "";
+    vkb_folder_close(&google);
+    vkb_folder_close(&torch);
+}
+
 TEST(names_tensors_as_transformers_does)
 {
     static const char *const names[][2] = {
@@ -687,6 +715,7 @@ int main(void)
     RUN(chooses_a_checkpoint);
     RUN(opens_a_folder_of_google);
     RUN(opens_a_saved_model);
+    RUN(a_checkpoint_has_the_weights_of_its_safetensors);
     RUN(names_tensors_as_transformers_does);
     temp_remove(folder);
     vkb_context_destroy(&ctx);
