@@ -380,6 +380,9 @@ typedef struct vkb_load_params {
     uint64_t seed;     // of that
     bool masked_lm; // the same for the MLM head, which a bare BertModel lacks; without it a folder
                     // that lacks any of it is refused
+    // More than the folder has: the vocabulary grows to it as transformers' resize_token_embeddings
+    // lets it grow, new rows drawn by the seed; all others keep their bits. 0, or fewer: as it is.
+    uint32_t vocab_size;
 } vkb_load_params;
 
 // A Hugging Face folder with config.json and model.safetensors. A pooler and NSP head that are there

@@ -37,6 +37,7 @@ enum philox_stream {
     PHILOX_INIT,     // counter: element / 4, tensor
     PHILOX_SHUFFLE,  // counter: half, epoch, round
     PHILOX_PAIRS,    // counter: draw, document or row, epoch
+    PHILOX_GROW,     // counter: draw / 4, 0: normal or 1: which row, new row of the vocabulary
 };
 
 #endif

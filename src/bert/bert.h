@@ -9,6 +9,7 @@
 #ifndef VKB_BERT_H
 #define VKB_BERT_H
 
+#include "base/philox.h"
 #include "hf/tensor.h"
 #include "ops/ops.h"
 
@@ -106,8 +107,14 @@ struct vkb_model {
     struct bert_pass *passes; // recorded inference passes, see inference.c
 };
 
+// out[i] ~ N(0, deviation), of the draws from a counter on: element / 4 is added to its first two words.
+void bert_normal(uint64_t seed, philox4 counter, double deviation, uint64_t count, float *out);
 // Sets parameter `index` of the layout, drawn as vkb_model_create documents: by seed and index alone.
 vkb_status bert_init_tensor(vkb_model *model, const vkb_init_params *params, uint32_t index);
+// Sets the elements of a tensor of the vocabulary that lie behind those of `from`, as transformers'
+// resize_token_embeddings does.
+vkb_status bert_grow_tensor(vkb_model *model, const bert_tensor *t, const hf_tensor *from,
+                            uint64_t seed);
 
 // ---- Activations ----
 

@@ -1,20 +1,19 @@
 // Initial weights: transformers' BertPreTrainedModel._init_weights, drawn by Philox so that a seed
 // gives the same model everywhere. Normal values by Box and Muller (1958).
-#include "base/philox.h"
 #include "bert/bert.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-// out[i] ~ N(0, deviation), of the draws that belong to `stream_id`.
-static void normal_fill(float *out, uint64_t count, double deviation, uint64_t seed,
-                        uint32_t stream_id)
+void bert_normal(uint64_t seed, philox4 counter, double deviation, uint64_t count, float *out)
 {
     for (uint64_t i = 0; i < count; i += 4) {
         uint64_t block = i / 4;
-        philox4 r = philox(
-            seed, (philox4){{(uint32_t)block, (uint32_t)(block >> 32), stream_id, PHILOX_INIT}});
+        philox4 at_block = counter;
+        at_block.v[0] += (uint32_t)block;
+        at_block.v[1] += (uint32_t)(block >> 32);
+        philox4 r = philox(seed, at_block);
         for (int pair = 0; pair < 2; pair++) {
             double u = 1.0 - philox_uniform(r.v[2 * pair]); // in (0, 1]
             double angle = 6.283185307179586 * philox_uniform(r.v[2 * pair + 1]);
@@ -67,7 +66,8 @@ static void tensor_fill(const vkb_model *model, const vkb_init_params *params, u
     case BERT_WORD:
         break;
     }
-    normal_fill(out, count, c->initializer_range, params->seed, stream_id);
+    bert_normal(params->seed, (philox4){{0, 0, stream_id, PHILOX_INIT}}, c->initializer_range,
+                count, out);
     if (t->init == BERT_WORD && c->pad_token_id < t->rows)
         memset(out + (size_t)c->pad_token_id * t->cols, 0, t->cols * sizeof(float));
 }

@@ -73,8 +73,15 @@ static vkb_status tensors_load(vkb_model *model, const vkb_folder *folder, uint6
         const bert_tensor *t = &model->layout.tensors[i];
         const hf_tensor *from = hf_folder_find(folder, t->name);
         const gpu_view view = bert_params_view(&model->weights, t);
-        vkb_status status = from ? tensor_load(model, path, t, from, view)
-                                 : bert_init_tensor(model, &(vkb_init_params){.seed = seed}, i);
+        vkb_status status;
+        if (from) {
+            const uint64_t bytes = from->count * sizeof(float);
+            status = tensor_load(model, path, t, from, gpu_part(view, 0, bytes));
+            if (status == VKB_OK && bytes < t->bytes)
+                status = bert_grow_tensor(model, t, from, seed);
+        } else {
+            status = bert_init_tensor(model, &(vkb_init_params){.seed = seed}, i);
+        }
         if (status != VKB_OK)
             return status;
         if (from && from->dtype != HF_F32)
@@ -102,15 +109,25 @@ vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder,
     vkb_status status;
     vkb_context *ctx = gpu_context(model->dev);
     vkb_tensor_fault *faults = NULL;
+    bert_layout saved = {0}; // the model's, before its vocabulary grows
     size_t count = 0, absent;
-    BASE_TRY(bert_folder_compare(ctx, folder, &model->layout, &faults, &count));
+    vkb_config config = model->config;
+    config.vocab_size = vkb_folder_config(folder)->vocab_size;
+    BASE_TRY(bert_layout_create(ctx, &config, UINT64_MAX, sizeof(float), &saved));
+    BASE_TRY(bert_folder_compare(ctx, folder, &saved, &faults, &count));
     BASE_TRY(check_head(ctx, folder, optional));
     absent = absent_split(&model->layout, optional, faults, count);
     BASE_TRY(bert_fail_faults(ctx, folder, faults, count - absent, model->layout.tensor_count));
     bert_log_unexpected(ctx, folder, faults, count);
     BASE_TRY(tensors_load(model, folder, seed));
     bert_log_random(ctx, folder, faults, count);
+    if (model->config.vocab_size > config.vocab_size)
+        vkb_log(ctx, VKB_LOG_INFO,
+                "%s: the vocabulary grows from %u to %u tokens; the new rows start beside the mean "
+                "of the old ones, the new biases at 0",
+                vkb_folder_weights(folder), config.vocab_size, model->config.vocab_size);
 cleanup:
+    bert_layout_free(&saved);
     free(faults);
     return status;
 }

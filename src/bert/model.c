@@ -87,6 +87,8 @@ vkb_status vkb_model_load(vkb_device *dev, const char *path, const vkb_load_para
     optional[BERT_PAIR_HEAD] = params && params->next_sentence && !config.next_sentence;
     optional[BERT_MLM_HEAD] = params && params->masked_lm;
     config.next_sentence = config.next_sentence || optional[BERT_PAIR_HEAD];
+    if (params && params->vocab_size > config.vocab_size)
+        config.vocab_size = params->vocab_size;
     BASE_TRY(model_allocate(dev, &config, &model));
     BASE_TRY(bert_folder_load(model, folder, optional, params ? params->seed : 0));
     BASE_TRY(bert_kept_load(model, folder));

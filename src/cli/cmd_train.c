@@ -93,6 +93,9 @@ static vkb_status choose_config(train_run *run)
     } else {
         CLI_TRY(vkb_folder_open(run->cli->ctx, model_folder(run), &folder));
         run->config = *vkb_folder_config(folder);
+        // As run_mlm: a larger tokenizer makes the vocabulary grow, a smaller one leaves it as it is.
+        if (run->do_train && vkb_tokenizer_size(run->tok) > run->config.vocab_size)
+            run->config.vocab_size = vkb_tokenizer_size(run->tok);
     }
     run->config.next_sentence =
         run->config.next_sentence || row_objective(&run->options->rows) != VKB_OBJECTIVE_MLM;
@@ -107,6 +110,7 @@ static vkb_status make_model(train_run *run)
     const train_options *o = run->options;
     const vkb_load_params load = {.next_sentence = run->config.next_sentence,
                                   .masked_lm = run->do_train, // untrained, it would be evaluated
+                                  .vocab_size = run->config.vocab_size,
                                   .seed = (uint64_t)o->seed};
     if (!train_from_scratch(run))
         return vkb_model_load(run->device, model_folder(run), &load, &run->model);

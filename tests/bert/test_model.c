@@ -284,6 +284,73 @@ TEST(saves_in_another_precision)
     }
 }
 
+// ---- A vocabulary that grows ----
+
+// Mean, and mean square about `around` (NULL: about the mean), of a column of the rows first .. last-1.
+static double column_mean(const float *rows, uint32_t cols, uint32_t first, uint32_t last,
+                          uint32_t c, const double *around)
+{
+    double sum = 0;
+    for (uint32_t r = first; r < last; r++) {
+        const double value = rows[(size_t)r * cols + c];
+        sum += around ? (value - *around) * (value - *around) : value;
+    }
+    return sum / (last - first);
+}
+
+TEST(new_rows_start_beside_the_mean_of_the_old_ones)
+{
+    static const char words[] = "bert.embeddings.word_embeddings.weight",
+                      bias[] = "cls.predictions.bias";
+    enum { OLD = 67, NEW = 400, COLS = 32 };
+    vkb_model *model = NULL, *before = NULL, *again = NULL, *other = NULL;
+    size_t count;
+    CHECK_OK(vkb_model_load(device, "fixtures/erf", NULL, &before));
+    CHECK_OK(vkb_model_load(device, "fixtures/erf",
+                            &(vkb_load_params){.seed = 3, .vocab_size = OLD + NEW}, &model));
+    CHECK_OK(vkb_model_load(device, "fixtures/erf",
+                            &(vkb_load_params){.seed = 3, .vocab_size = OLD + NEW}, &again));
+    CHECK_OK(vkb_model_load(device, "fixtures/erf",
+                            &(vkb_load_params){.seed = 4, .vocab_size = OLD + NEW}, &other));
+    CHECK_INT(vkb_model_config(model)->vocab_size, OLD + NEW);
+    for (uint32_t i = 0; i < model->layout.tensor_count; i++) {
+        const char *name = model->layout.tensors[i].name;
+        const bool grown = strcmp(name, words) == 0 || strcmp(name, bias) == 0;
+        CHECK(same_weights(model, again, name));
+        CHECK(grown || same_weights(model, before, name));
+    }
+    CHECK(!same_weights(model, other, words));
+    float *old_rows = weights_of(before, words, &count), *rows = weights_of(model, words, &count);
+    CHECK_INT(count, (OLD + NEW) * COLS);
+    CHECK(memcmp(rows, old_rows, OLD * COLS * sizeof(float)) == 0);
+    double share = 0;
+    for (uint32_t c = 0; c < COLS; c++) {
+        const double mean = column_mean(rows, COLS, 0, OLD, c, NULL);
+        const double variance = column_mean(rows, COLS, 0, OLD, c, &mean);
+        const double distance = column_mean(rows, COLS, OLD, OLD + NEW, c, NULL) - mean;
+        CHECK(fabs(distance) < 5 * sqrt(1e-9 * variance / NEW) + 1e-7); // and fp32's rounding
+        share += column_mean(rows, COLS, OLD, OLD + NEW, c, &mean) / variance / COLS;
+    }
+    CHECK(fabs(share / 1e-9 - 1) < 0.2); // 12,800 squares, of which some depend on each other
+    float *biases = weights_of(model, bias, &count), *old_biases = weights_of(before, bias, &count);
+    CHECK(memcmp(biases, old_biases, OLD * sizeof(float)) == 0);
+    for (uint32_t i = OLD; i < OLD + NEW; i++)
+        CHECK(biases[i] == 0);
+    free(rows);
+    free(old_rows);
+    free(biases);
+    free(old_biases);
+    CHECK_OK(vkb_model_save(model, folder, NULL));
+    vkb_model_destroy(&model);
+    CHECK_OK(vkb_model_load(device, folder, &(vkb_load_params){.vocab_size = 5}, &model));
+    CHECK_INT(vkb_model_config(model)->vocab_size, OLD + NEW); // fewer: as it is
+    CHECK(same_weights(model, again, words) && same_weights(model, again, bias));
+    vkb_model_destroy(&model);
+    vkb_model_destroy(&before);
+    vkb_model_destroy(&again);
+    vkb_model_destroy(&other);
+}
+
 // ---- A bare BertModel ----
 
 TEST(a_bare_model_is_refused_unless_a_head_is_asked_for)
@@ -446,6 +513,7 @@ static void run_all(vkb_device *dev)
     RUN(the_other_head_changes_no_draw);
     RUN(half_of_the_pair_heads_is_saved_again);
     RUN(saves_in_another_precision);
+    RUN(new_rows_start_beside_the_mean_of_the_old_ones);
     RUN(a_bare_model_is_refused_unless_a_head_is_asked_for);
     RUN(the_log_names_what_starts_at_random);
     RUN(the_log_names_all_that_differs);

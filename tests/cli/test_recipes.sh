@@ -39,6 +39,20 @@ run 0 vkbert eval -m run --validation-file valid.txt --objective nsp --device cp
 has "$out" "nats a pair"
 run 0 vkbert train -m run --train_file text.txt --max_steps 2 --device cpu -o more --learning_rate 1e-3
 has "$(cat more/config.json)" "BertForPreTraining"
+
+# ---- On from a model: a larger tokenizer makes its vocabulary grow, its card's license stays ----
+run 0 vkbert vocab --text text.txt valid.txt --vocab-size 300 --min-frequency 1 --special-tokens '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' '<a>' \
+    --unused 200 -o larger
+printf -- '---\nlicense: apache-2.0\nbase_model: x\n---\nlicense: mit\n' > run/README.md
+run 0 vkbert train -m run --tokenizer_name larger --train_file text.txt --max_steps 2 --device cpu -o grown
+has "$err" "the vocabulary grows from "
+size=$(wc -l < larger/vocab.txt)
+has "$(cat grown/config.json)" "\"vocab_size\":	$size,"
+has "$(head -12 grown/README.md)" "license: apache-2.0"
+lacks "$(cat grown/README.md)" "license: mit"
+run 0 vkbert fill-mask -m grown "the king sees the [MASK]." --device cpu
+run 3 vkbert train -m run --tokenizer_name larger --do_eval --validation_file text.txt --device cpu -o bad
+has "$err" "the tokenizer has $size ids"
 run 2 vkbert train --recipe small --train_file text.txt -o bad --mask-replace-prob 0.9 --random-replace-prob 0.3
 has "$err" "at most 1 together"
 report
