@@ -7,7 +7,8 @@
 //
 // One pass finds the maximum and the sum of exponentials (Milakov and Gimelshein 2018, "Online
 // normalizer calculation for softmax"), and the label's rank: how many logits are larger, or as large
-// with a lower id.
+// with a lower id. The maximum's own exponential, 1, is left out of the sum until the end: where the
+// model is sure, a vocabulary of others adds up to less than the rounding errors of adding each to 1.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -31,6 +32,12 @@ void row_without_label(uint row)
         stats[4 * row + i] = 0;
 }
 
+// log(1 + x), x >= 0, with an error relative to x, which the device's log does not promise near 1.
+float log_plus_1(float x)
+{
+    return x < 0.01 ? x * (1 - x * (1 / 2. - x * (1 / 3. - x * (1 / 4.)))) : log(1 + x);
+}
+
 void main()
 {
     uint row = group_index(), me = gl_LocalInvocationID.x;
@@ -43,28 +50,30 @@ void main()
     }
 
     float truth = logits[first + label];
-    float largest = -3.4e38, sum = 0, rank = 0;
+    float largest = -3.4e38, others = 0, rank = 0;
     for (uint c = me; c < p.cols; c += gl_WorkGroupSize.x) {
         float x = logits[first + c], above = x - largest, smaller = exp(-abs(above));
-        sum = above > 0 ? sum * smaller + 1 : sum + smaller;
+        others = above > 0 ? (others + 1) * smaller : others + smaller;
         largest = max(largest, x);
         rank += float(x > truth || (x == truth && c < label));
     }
     float top = group_max(largest);
-    sum = group_add(sum * exp(largest - top));
+    float at_top = group_add(float(largest == top)); // invocations, of which one has the maximum
+    others = largest == top ? others : (others + 1) * exp(largest - top);
+    others = group_add(others) + (at_top - 1);
     rank = group_add(rank);
 
     if (me == 0) {
-        stats[4 * row] = log(sum) + (top - truth);
+        stats[4 * row] = log_plus_1(others) + (top - truth);
         stats[4 * row + 1] = rank;
-        stats[4 * row + 2] = log(sum);
+        stats[4 * row + 2] = log_plus_1(others);
         stats[4 * row + 3] = top;
     }
     if (p.gradient != 0) {
         memoryBarrierBuffer(); // all have read the label's logit, which one is about to write
         if (SHARED_BY == 0)
             barrier();
-        float scale = 1 / sum;
+        float scale = 1 / (1 + others);
         for (uint c = me; c < p.cols; c += gl_WorkGroupSize.x)
             logits[first + c] = exp(logits[first + c] - top) * scale - float(c == label);
     }

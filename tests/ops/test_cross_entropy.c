@@ -188,6 +188,32 @@ TEST(equal_logits)
     loss(17, 31, VALUES_ZERO, LABELS_SOME, true);
 }
 
+// Of a model that is sure: the label's logit is 8 to 15 above a vocabulary of others, whose
+// exponentials are each below the rounding error of 1, and together the whole loss.
+TEST(small_losses_keep_their_digits)
+{
+    enum { COUNT = 8, VOCAB = 30522 };
+    trial *t = trial_open(device, "cross_entropy of sure rows");
+    cross_entropy c = {.count = COUNT, .vocab = VOCAB};
+    uint32_t labels[COUNT];
+    c.logits = trial_input(t, "logits", (size_t)COUNT * VOCAB, VALUES_NORMAL);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        labels[i] = random_below(trial_random(t), VOCAB);
+        c.logits->ref[(size_t)i * VOCAB + labels[i]] = 8 + i;
+    }
+    tensor_start_from_ref(c.logits);
+    const struct step_out zero = {0};
+    c.labels = trial_words(t, "labels", COUNT, labels);
+    c.row_stats = trial_free_words(t, "row_stats", 4 * COUNT, NULL);
+    c.step_out = trial_free_words(t, "step_out", sizeof zero / 4, &zero);
+    double *stats = trial_spare(t, 4 * COUNT);
+    ref_cross_entropy(c.logits->ref, labels, COUNT, VOCAB, stats, NULL);
+    trial_run(t, record, &c);
+    for (uint32_t i = 0; i < COUNT; i++) // exp of -15 is 33 ULP off at worst: 4e-6
+        CHECK_NEAR(tensor_seen(c.row_stats, 4 * i) / stats[4 * i], 1, 1e-5);
+    CHECK(trial_close(&t));
+}
+
 TEST(no_predictions)
 {
     loss(8, 17, VALUES_NORMAL, LABELS_NONE, true);
@@ -237,6 +263,7 @@ static void on_device(vkb_device *dev)
     RUN(pairs_weigh_as_predictions_per_pair);
     RUN(loss_without_gradient_leaves_the_logits);
     RUN(equal_logits);
+    RUN(small_losses_keep_their_digits);
     RUN(no_predictions);
     RUN(wrong_views_are_refused);
     RUN(wrong_views_of_pairs_are_refused);
