@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -25,6 +26,22 @@ bool path_in(char *path, const char *folder, const char *name)
 {
     int length = snprintf(path, PATH_BYTES, "%s/%s", folder, name);
     return length > 0 && length < PATH_BYTES;
+}
+
+char *file_read_text(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    long bytes = file && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    char *text = bytes >= 0 && fseek(file, 0, SEEK_SET) == 0 ? malloc((size_t)bytes + 1) : NULL;
+    if (text && fread(text, 1, (size_t)bytes, file) != (size_t)bytes) {
+        free(text);
+        text = NULL;
+    }
+    if (text)
+        text[bytes] = 0;
+    if (file)
+        fclose(file);
+    return text;
 }
 
 static vkb_status fail_write(cli_state *cli, const char *path)

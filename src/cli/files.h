@@ -11,6 +11,9 @@ bool path_exists(const char *path);
 // Writes folder/name to path[PATH_BYTES]; false when it does not fit.
 bool path_in(char *path, const char *folder, const char *name);
 
+// The whole file as a string, freed with free(); NULL when it cannot be read, or memory is exhausted.
+char *file_read_text(const char *path);
+
 // Writes text to folder/name, synced, under a temporary name until it is whole.
 vkb_status file_write_text(cli_state *cli, const char *folder, const char *name, const char *text);
 

@@ -57,6 +57,24 @@ vkb_status train_log_step(train_run *run)
     return append_line(run, tree);
 }
 
+// transformers' names where it has one. A perplexity beyond doubles is null: JSON has no infinity.
+static void add_eval_figures(const train_run *run, const vkb_eval_result *r, cJSON *tree)
+{
+    const vkb_objective objective = run->eval_params.objective;
+    if (objective == VKB_OBJECTIVE_NSP) {
+        add_number(tree, "eval_loss", r->next_sentence_loss);
+    } else {
+        add_number(tree, "eval_loss", r->loss);
+        add_number(tree, "perplexity", r->perplexity);
+        add_number(tree, "eval_accuracy", r->top1);
+        add_number(tree, "eval_accuracy_top5", r->top5);
+    }
+    if (objective != VKB_OBJECTIVE_MLM) {
+        add_number(tree, "eval_next_sentence_loss", r->next_sentence_loss);
+        add_number(tree, "eval_next_sentence_accuracy", r->next_sentence_accuracy);
+    }
+}
+
 vkb_status train_log_eval(train_run *run, const vkb_eval_result *result)
 {
     if (!run->metrics_log)
@@ -64,18 +82,13 @@ vkb_status train_log_eval(train_run *run, const vkb_eval_result *result)
     cJSON *tree = cJSON_CreateObject();
     add_number(tree, "step", (double)run->metrics.step);
     add_number(tree, "epoch", run->metrics.epoch);
-    add_number(tree, "eval_loss", result->loss);
-    add_number(tree, "eval_accuracy", result->top1);
-    add_number(tree, "eval_accuracy_top5", result->top5);
-    add_number(tree, "perplexity", result->perplexity);
-    if (run->eval_params.objective != VKB_OBJECTIVE_MLM) {
-        add_number(tree, "eval_next_sentence_loss", result->next_sentence_loss);
-        add_number(tree, "eval_next_sentence_accuracy", result->next_sentence_accuracy);
-    }
+    add_eval_figures(run, result, tree);
     return append_line(run, tree);
 }
 
 // ---- Results ----
+
+static const char all_results_name[] = "all_results.json";
 
 static double rate(double count, double seconds)
 {
@@ -87,8 +100,9 @@ static double mean_loss(const train_run *run)
     return run->losses > 0 ? run->loss_sum / run->losses : 0;
 }
 
-static void add_train_results(const train_run *run, cJSON *tree)
+static cJSON *train_results(const train_run *run)
 {
+    cJSON *tree = cJSON_CreateObject();
     const vkb_metrics *m = &run->metrics;
     double rows =
         (double)m->step * run->params.batch_size * run->params.gradient_accumulation_steps;
@@ -101,25 +115,20 @@ static void add_train_results(const train_run *run, cJSON *tree)
     add_number(tree, "train_steps_per_second", rate((double)m->step, m->seconds));
     add_number(tree, "train_tokens_per_second", m->tokens_per_second);
     add_number(tree, "train_stalls", (double)m->stalls);
+    return tree;
 }
 
-static void add_eval_results(const train_run *run, cJSON *tree)
+static cJSON *eval_results(const train_run *run)
 {
+    cJSON *tree = cJSON_CreateObject();
     const vkb_eval_result *r = &run->after;
     double passes =
         (double)((r->rows + run->eval_params.batch_size - 1) / run->eval_params.batch_size);
-    if (run->do_train && !cJSON_HasObjectItem(tree, "epoch"))
+    if (run->do_train)
         add_number(tree, "epoch", run->metrics.epoch);
     if (run->evaluated_before)
         add_number(tree, "eval_loss_before", run->before.loss);
-    add_number(tree, "eval_loss", r->loss);
-    add_number(tree, "perplexity", r->perplexity);
-    add_number(tree, "eval_accuracy", r->top1);
-    add_number(tree, "eval_accuracy_top5", r->top5);
-    if (run->eval_params.objective != VKB_OBJECTIVE_MLM) {
-        add_number(tree, "eval_next_sentence_loss", r->next_sentence_loss);
-        add_number(tree, "eval_next_sentence_accuracy", r->next_sentence_accuracy);
-    }
+    add_eval_figures(run, r, tree);
     add_number(tree, "eval_masked_tokens", (double)r->masked_tokens);
     add_number(tree, "eval_mlm_probability", run->eval_params.mask.mlm_probability);
     add_number(tree, "unigram_entropy", vkb_dataset_unigram_entropy(run->valid));
@@ -127,19 +136,48 @@ static void add_eval_results(const train_run *run, cJSON *tree)
     add_number(tree, "eval_samples", (double)r->rows);
     add_number(tree, "eval_samples_per_second", rate((double)r->rows, r->seconds));
     add_number(tree, "eval_steps_per_second", rate(passes, r->seconds));
+    return tree;
 }
 
-static vkb_status write_results(train_run *run, const char *name, bool train, bool eval)
+static vkb_status write_tree(train_run *run, const char *name, const cJSON *tree)
 {
-    cJSON *tree = cJSON_CreateObject();
-    if (train)
-        add_train_results(run, tree);
-    if (eval)
-        add_eval_results(run, tree);
     char *text = cJSON_Print(tree);
     vkb_status status = text ? file_write_text(run->cli, run->options->output_dir, name, text)
                              : cli_fail_memory(run->cli);
     free(text);
+    return status;
+}
+
+// What all_results.json has of earlier runs in this folder; an empty object when there is none.
+static cJSON *earlier_results(train_run *run)
+{
+    char path[PATH_BYTES];
+    if (!path_in(path, run->options->output_dir, all_results_name) || !path_exists(path))
+        return cJSON_CreateObject();
+    char *text = file_read_text(path);
+    cJSON *tree = text ? cJSON_Parse(text) : NULL;
+    free(text);
+    if (cJSON_IsObject(tree))
+        return tree;
+    cJSON_Delete(tree);
+    output_warn(&run->cli->out, "%s is no JSON object and is replaced", path);
+    return cJSON_CreateObject();
+}
+
+// Writes the tree's own file, merges it into all_results.json, as Trainer.save_metrics does, and
+// deletes it.
+static vkb_status write_results(train_run *run, const char *name, cJSON *tree)
+{
+    cJSON *all = earlier_results(run);
+    vkb_status status = tree && all ? write_tree(run, name, tree) : cli_fail_memory(run->cli);
+    while (status == VKB_OK && tree->child) {
+        cJSON *item = cJSON_DetachItemViaPointer(tree, tree->child);
+        cJSON_DeleteItemFromObjectCaseSensitive(all, item->string);
+        cJSON_AddItemToObject(all, item->string, item);
+    }
+    if (status == VKB_OK)
+        status = write_tree(run, all_results_name, all);
+    cJSON_Delete(all);
     cJSON_Delete(tree);
     return status;
 }
@@ -292,10 +330,9 @@ vkb_status train_write_reports(train_run *run)
 {
     vkb_status status = VKB_OK;
     if (run->do_train)
-        CLI_TRY(write_results(run, "train_results.json", true, false));
+        CLI_TRY(write_results(run, "train_results.json", train_results(run)));
     if (run->evaluated)
-        CLI_TRY(write_results(run, "eval_results.json", false, true));
-    CLI_TRY(write_results(run, "all_results.json", run->do_train, run->evaluated));
+        CLI_TRY(write_results(run, "eval_results.json", eval_results(run)));
     if (run->do_train)
         CLI_TRY(write_card(run));
 cleanup:
