@@ -137,8 +137,9 @@ VKB_API uint32_t vkb_device_validation_messages(const vkb_device *dev);
 
 // ---- Text: where it comes from ----
 
-// Called while text is read, on the calling thread: bytes read so far of all files' bytes (total 0:
-// not known, as of standard input).
+// Called while something long is done, on the calling thread: how much of it is done. While text is
+// read: bytes of all files' bytes (total 0: not known, as of standard input); while a model is
+// evaluated: rows, or tokens, as documented there.
 typedef void (*vkb_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
 // What a vocabulary is trained on and a data set is made of: texts, one after the other.
@@ -464,23 +465,62 @@ typedef enum vkb_objective {
 
 // ---- Evaluation ----
 
-typedef struct vkb_eval_params {
-    uint32_t batch_size; // rows a pass [8]
-    vkb_mask_params mask;
-    vkb_objective objective;
-    uint64_t seed; // the masks are a function of seed, row and position only
+// A row as the model was asked about it: all that another program needs to ask the same. Valid during
+// the call.
+typedef struct vkb_eval_row {
+    uint64_t row;        // of the data set
+    uint32_t tokens;     // without padding: the length of the arrays
+    const uint32_t *ids; // as the model read them, masks included; of pseudo-perplexity the text
+                         // itself, of which each labelled token was masked on its own
+    const int32_t *labels;     // the true id of a predicted token; -100: not predicted
+    const uint32_t *types;     // 0 first text, 1 second
+    const uint32_t *positions; // which position embedding
+    const uint32_t *segments;  // 1, 2, ...: a token attends to those of its own segment
+    int32_t next_sentence;     // 1: the second text is a random one, 0: it follows, -100: no pair
+    double log_likelihood;     // sum over the predicted tokens of ln P(token), nats
+} vkb_eval_row;
+// Anything but VKB_OK ends the evaluation, which returns it.
+typedef vkb_status (*vkb_eval_row_fn)(void *user, const vkb_eval_row *row);
+
+typedef struct vkb_eval_params { // 0: the default in brackets
+    uint32_t batch_size;         // rows a pass [8]
+    vkb_mask_params mask;        // not of pseudo-perplexity
+    vkb_objective objective;     // the same
+    uint64_t seed; // the masks are a function of seed, row and position only; the same
+    vkb_progress_fn progress; // rows; of pseudo-perplexity tokens. May be NULL
+    vkb_eval_row_fn on_row;   // gets each row, in the data set's order. May be NULL
+    void *user;               // of both
 } vkb_eval_params;
 
 typedef struct vkb_eval_result {
-    double loss, perplexity; // nats per masked token; exp(loss)
-    double top1, top5;       // shares of masked tokens
+    double loss, perplexity; // nats per masked token over all of them; exp(loss), which may be INFINITY
+    double top1, top5; // shares of masked tokens whose id is the best, among the five best; of equal
+                       // logits the lowest id counts as the best
     uint64_t masked_tokens, rows;
     double next_sentence_loss, next_sentence_accuracy; // nats a row; 0 without the objective
     double seconds;
 } vkb_eval_result;
 
+// VKB_BAD_FILE: no token of the rows was masked. VKB_FAILED: the loss is not a number.
 VKB_API vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset *data,
                                 const vkb_eval_params *params, vkb_eval_result *result);
+
+typedef struct vkb_pseudo_result {
+    double pseudo_log_likelihood; // sum over the tokens of ln P(token | the rest of its text), nats
+    double pseudo_perplexity;     // exp(-pseudo_log_likelihood / tokens), which may be INFINITY
+    double top1, top5;            // shares of the tokens, as in vkb_eval_result
+    uint64_t tokens, rows;
+    double seconds;
+} vkb_pseudo_result;
+
+// Pseudo-perplexity (Salazar et al., "Masked Language Model Scoring", 2020): each token of each row but
+// [CLS], [SEP] and [PAD] becomes [MASK] on its own and is predicted from all others of its segment: a
+// pass a token, taken together in batches of about batch_size * max_seq_length tokens. Made for
+// VKB_ROWS_LINES, where a text's figure does not depend on its neighbours. VKB_BAD_FILE: no token to
+// predict. VKB_FAILED: the likelihood is not a number.
+VKB_API vkb_status vkb_pseudo_perplexity(vkb_model *model, const vkb_tokenizer *tok,
+                                         vkb_dataset *data, const vkb_eval_params *params,
+                                         vkb_pseudo_result *result);
 
 // ---- Training ----
 

@@ -1,10 +1,15 @@
 // vkbert eval: loss, perplexity and accuracy of a model on held-out text, over masks that depend on
-// the seed alone.
+// the seed alone, or with every token masked on its own.
 #include "cli/cli.h"
+#include "cli/eval_rows.h"
 #include "cli/text_flags.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { SECONDS_BETWEEN_LINES = 10 };
 
 typedef struct eval_options {
     common_options common;
@@ -14,7 +19,8 @@ typedef struct eval_options {
     text_options text;
     row_options rows;
     mask_options mask;
-    bool json;
+    bool pseudo, json;
+    const char *export_masks;
 } eval_options;
 
 #define AT(member) offsetof(eval_options, member)
@@ -28,29 +34,71 @@ static const flag rows[] = {
     CLI_FLAGS_ROWS(eval_options, rows),
     {"max-eval-samples", FLAG_INT, AT(max_samples), .value = "N", .low = 1,
      .help = "rows used; else all"},
-    FLAG_GROUP("Objective"),
+    FLAG_GROUP("What is measured"),
+    {"pseudo-perplexity", FLAG_BOOL, AT(pseudo),
+     .help = "mask each token of each line on its own, cut at --max-seq-length; a pass a token. "
+             "With --line-by-line false of full rows"},
     CLI_FLAG_OBJECTIVE(eval_options, rows),
     CLI_FLAGS_MASKS(eval_options, mask),
     {"seed", FLAG_INT, AT(seed), "42", .value = "N",
      .help = "masks and pairs are a function of it"},
     FLAG_GROUP("Work and result"),
     {"per-device-eval-batch-size", FLAG_INT, AT(batch_size), "8", .value = "N", .low = 1,
-     .high = 65536, .help = "rows a pass"},
+     .high = 65536, .help = "rows a pass; of shorter lines as many as have their tokens"},
+    {"export-masks", FLAG_TEXT, AT(export_masks), .value = "FILE.jsonl",
+     .help = "write each row as the model read it, a JSON object a line: input_ids, labels (-100: "
+             "not predicted), token_type_ids, position_ids, segments, log_likelihood"},
     {"json", FLAG_BOOL, AT(json), .help = "one JSON document"},
     CLI_FLAGS_DEVICE,
     CLI_FLAGS_OUTPUT,
 };
 #undef AT
 
-static const flag_refusal refused[] = {
-    {"pseudo-perplexity", "false",
-     "is not in this version yet; the perplexity without it is that of masks drawn at random"},
-};
+// An evaluation, from its flags to its result.
+typedef struct evaluation {
+    cli_state *cli;
+    const eval_options *options;
+    vkb_device *device;
+    vkb_tokenizer *tok;
+    vkb_model *model;
+    vkb_dataset *data;
+    eval_rows rows;
+    uint32_t length;
+    double told; // when progress was last told in a line
+} evaluation;
 
-static vkb_status print_result(cli_state *cli, const vkb_eval_result *r, double unigram,
-                               uint32_t length, vkb_objective objective, bool json)
+// ---- Results ----
+
+static vkb_status print_pseudo(const evaluation *e, const vkb_pseudo_result *r)
 {
-    if (!json) {
+    if (!e->options->json) {
+        printf("pseudo-perplexity  %.3f\n", r->pseudo_perplexity);
+        printf("log-likelihood     %.4f nats per token\n",
+               r->pseudo_log_likelihood / (double)r->tokens);
+        printf("top-1              %.2f %%\n", 100 * r->top1);
+        printf("top-5              %.2f %%\n", 100 * r->top5);
+        printf("masked             %s tokens, each on its own, in %s rows of at most %u\n",
+               show_count(r->tokens).text, show_count(r->rows).text, e->length);
+        printf("time               %s\n", show_seconds(r->seconds).text);
+        return VKB_OK;
+    }
+    cJSON *tree = cJSON_CreateObject();
+    cJSON_AddNumberToObject(tree, "pseudo_perplexity", r->pseudo_perplexity); // or null
+    cJSON_AddNumberToObject(tree, "pseudo_log_likelihood", r->pseudo_log_likelihood);
+    cJSON_AddNumberToObject(tree, "top1", r->top1);
+    cJSON_AddNumberToObject(tree, "top5", r->top5);
+    cJSON_AddNumberToObject(tree, "tokens", (double)r->tokens);
+    cJSON_AddNumberToObject(tree, "rows", (double)r->rows);
+    cJSON_AddNumberToObject(tree, "max_seq_length", e->length);
+    cJSON_AddNumberToObject(tree, "seconds", r->seconds);
+    return output_json(e->cli, tree);
+}
+
+static vkb_status print_result(const evaluation *e, const vkb_eval_result *r)
+{
+    const double unigram = vkb_dataset_unigram_entropy(e->data);
+    const vkb_objective objective = row_objective(&e->options->rows);
+    if (!e->options->json) {
         if (objective != VKB_OBJECTIVE_NSP) {
             printf("loss        %.4f nats per masked token\n", r->loss);
             printf("perplexity  %.3f\n", r->perplexity);
@@ -62,82 +110,155 @@ static vkb_status print_result(cli_state *cli, const vkb_eval_result *r, double 
             printf("next        %.4f nats a pair, %.2f %% right\n", r->next_sentence_loss,
                    100 * r->next_sentence_accuracy);
         printf("masked      %s tokens in %s rows of %u\n", show_count(r->masked_tokens).text,
-               show_count(r->rows).text, length);
+               show_count(r->rows).text, e->length);
         printf("time        %s\n", show_seconds(r->seconds).text);
         return VKB_OK;
     }
     cJSON *tree = cJSON_CreateObject();
-    cJSON_AddNumberToObject(tree, "loss", r->loss);
-    cJSON_AddNumberToObject(tree, "perplexity", r->perplexity);
-    cJSON_AddNumberToObject(tree, "top1", r->top1);
-    cJSON_AddNumberToObject(tree, "top5", r->top5);
-    cJSON_AddNumberToObject(tree, "unigram_entropy", unigram);
+    if (objective != VKB_OBJECTIVE_NSP) {
+        cJSON_AddNumberToObject(tree, "loss", r->loss);
+        cJSON_AddNumberToObject(tree, "perplexity", r->perplexity); // null when infinite
+        cJSON_AddNumberToObject(tree, "top1", r->top1);
+        cJSON_AddNumberToObject(tree, "top5", r->top5);
+        cJSON_AddNumberToObject(tree, "unigram_entropy", unigram);
+    }
     if (objective != VKB_OBJECTIVE_MLM) {
         cJSON_AddNumberToObject(tree, "next_sentence_loss", r->next_sentence_loss);
         cJSON_AddNumberToObject(tree, "next_sentence_accuracy", r->next_sentence_accuracy);
     }
     cJSON_AddNumberToObject(tree, "masked_tokens", (double)r->masked_tokens);
     cJSON_AddNumberToObject(tree, "rows", (double)r->rows);
-    cJSON_AddNumberToObject(tree, "max_seq_length", length);
+    cJSON_AddNumberToObject(tree, "max_seq_length", e->length);
     cJSON_AddNumberToObject(tree, "seconds", r->seconds);
-    return output_json(cli, tree);
+    return output_json(e->cli, tree);
+}
+
+// ---- Work ----
+
+// With pseudo-perplexity rows are lines, and there are no masks to choose.
+static vkb_status check_flags(const evaluation *e, flag_set *set)
+{
+    eval_options *o = set->options;
+    static const char *const unused[] = {
+        "objective",           "masking",     "mlm-probability", "mask-replace-prob",
+        "random-replace-prob", "always-mask", "static-copies",
+    };
+    if (!o->files.count)
+        return cli_fail(e->cli, VKB_BAD_ARGUMENT, "--validation-file F... is needed");
+    if (!o->pseudo)
+        return VKB_OK;
+    for (size_t row = 0; row < CLI_COUNT(rows); row++)
+        for (size_t i = 0; rows[row].name && i < CLI_COUNT(unused); i++)
+            if (strcmp(rows[row].name, unused[i]) == 0 && set->given[row])
+                return cli_fail(e->cli, VKB_BAD_ARGUMENT,
+                                "--pseudo-perplexity masks each token on its own: leave --%s out",
+                                unused[i]);
+    if (!flags_given(set, &o->rows.line_by_line))
+        o->rows.line_by_line = !o->rows.packing;
+    return VKB_OK;
+}
+
+static vkb_status open_text(evaluation *e)
+{
+    const eval_options *o = e->options;
+    const uint32_t positions = vkb_model_config(e->model)->max_position_embeddings;
+    vkb_dataset_params params = {
+        .max_samples = o->max_samples > 0 ? (uint64_t)o->max_samples : 0,
+        .seed = (uint64_t)o->seed,
+    };
+    if (o->max_seq_length > positions)
+        return cli_fail(e->cli, VKB_BAD_ARGUMENT,
+                        "--max-seq-length %" PRId64 " is more than the model's %u positions",
+                        o->max_seq_length, positions);
+    e->length = o->max_seq_length > 0 ? (uint32_t)o->max_seq_length
+                : positions < 512     ? positions
+                                      : 512;
+    vkb_status status = row_params(e->cli, &o->rows, &params);
+    if (status != VKB_OK)
+        return status;
+    params.max_seq_length = e->length;
+    const vkb_text_source source = text_source(e->cli, &o->files, &o->text);
+    return vkb_dataset_load(e->tok, &source, &params, &e->data, NULL);
+}
+
+// A live line; off a terminal a line now and then.
+static void show_progress(void *evaluation_, const char *what, uint64_t done, uint64_t total)
+{
+    evaluation *e = evaluation_;
+    output *out = &e->cli->out;
+    const double now = (double)time(NULL);
+    output_share(out, what, done, total, show_count);
+    if (out->live || done >= total || now - e->told < SECONDS_BETWEEN_LINES)
+        return;
+    if (e->told > 0)
+        output_note(out, "%s: %s of %s", what, show_count(done).text, show_count(total).text);
+    e->told = now;
+}
+
+static vkb_status export_row(void *evaluation_, const vkb_eval_row *row)
+{
+    evaluation *e = evaluation_;
+    return eval_rows_add(&e->rows, row);
+}
+
+static vkb_status measure(evaluation *e)
+{
+    const eval_options *o = e->options;
+    vkb_status status = VKB_OK;
+    vkb_pseudo_result pseudo = {0};
+    vkb_eval_result result = {0};
+    const vkb_eval_params params = {
+        .batch_size = (uint32_t)o->batch_size,
+        .mask = mask_params(&o->mask),
+        .objective = row_objective(&o->rows),
+        .seed = (uint64_t)o->seed,
+        .progress = show_progress,
+        .on_row = o->export_masks ? export_row : NULL,
+        .user = e,
+    };
+    if (o->pseudo)
+        CLI_TRY(vkb_pseudo_perplexity(e->model, e->tok, e->data, &params, &pseudo));
+    else
+        CLI_TRY(vkb_evaluate(e->model, e->tok, e->data, &params, &result));
+    CLI_TRY(eval_rows_end(&e->rows, VKB_OK));
+    status = o->pseudo ? print_pseudo(e, &pseudo) : print_result(e, &result);
+cleanup:
+    output_clear_line(&e->cli->out);
+    return status;
 }
 
 static vkb_status run(cli_state *cli, flag_set *set)
 {
     const eval_options *options = set->options;
-    vkb_device *device = NULL;
-    vkb_tokenizer *tok = NULL;
-    vkb_model *model = NULL;
-    vkb_dataset *data = NULL;
-    vkb_eval_result result = {0};
+    evaluation e = {.cli = cli, .options = options};
+    vkb_dataset_params kind = {0};
     vkb_status status = VKB_OK;
-    vkb_eval_params params = {.batch_size = (uint32_t)options->batch_size,
-                              .mask = mask_params(&options->mask),
-                              .objective = row_objective(&options->rows),
-                              .seed = (uint64_t)options->seed};
-    vkb_dataset_params data_params = {
-        .max_samples = options->max_samples > 0 ? (uint64_t)options->max_samples : 0,
-        .seed = (uint64_t)options->seed,
-    };
     // Next sentences are told without an MLM head.
-    const vkb_load_params load = {.masked_lm = params.objective == VKB_OBJECTIVE_NSP};
-    if (!options->files.count)
-        CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT, "--validation-file F... is needed"));
+    const vkb_load_params load = {.masked_lm = row_objective(&options->rows) == VKB_OBJECTIVE_NSP};
+    CLI_TRY(check_flags(&e, set));
     CLI_TRY(cli_check_model(cli, options->model));
-    CLI_TRY(row_params(cli, &options->rows, &data_params));
+    CLI_TRY(row_params(cli, &options->rows, &kind));
     CLI_TRY(text_check(cli, &options->files));
-    CLI_TRY(cli_open_device(cli, &options->common, &device));
-    CLI_TRY(vkb_tokenizer_load(cli->ctx, options->model, &tok));
-    CLI_TRY(vkb_model_load(device, options->model, &load, &model));
-
-    uint32_t positions = vkb_model_config(model)->max_position_embeddings;
-    int64_t wanted = options->max_seq_length;
-    if (wanted > positions)
-        CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT,
-                         "--max-seq-length %" PRId64 " is more than the model's %u positions",
-                         wanted, positions));
-    data_params.max_seq_length = wanted > 0 ? (uint32_t)wanted : positions < 512 ? positions : 512;
-    const vkb_text_source source = text_source(cli, &options->files, &options->text);
-    CLI_TRY(vkb_dataset_load(tok, &source, &data_params, &data, NULL));
-    CLI_TRY(vkb_evaluate(model, tok, data, &params, &result));
-    status = print_result(cli, &result, vkb_dataset_unigram_entropy(data),
-                          data_params.max_seq_length, params.objective, options->json);
+    if (options->export_masks)
+        CLI_TRY(eval_rows_create(cli, options->export_masks, &e.rows));
+    CLI_TRY(cli_open_device(cli, &options->common, &e.device));
+    CLI_TRY(vkb_tokenizer_load(cli->ctx, options->model, &e.tok));
+    CLI_TRY(vkb_model_load(e.device, options->model, &load, &e.model));
+    CLI_TRY(open_text(&e));
+    status = measure(&e);
 cleanup:
-    vkb_dataset_destroy(&data);
-    vkb_model_destroy(&model);
-    vkb_tokenizer_destroy(&tok);
-    return cli_close_device(cli, &device, status);
+    eval_rows_end(&e.rows, status);
+    vkb_dataset_destroy(&e.data);
+    vkb_model_destroy(&e.model);
+    vkb_tokenizer_destroy(&e.tok);
+    return cli_close_device(cli, &e.device, status);
 }
 
 const command command_eval = {
     .name = "eval",
     .usage = "-m MODEL --validation-file F...",
     .summary = "Measures loss, perplexity and accuracy on held-out text",
-    .flags = &(const flag_table){.rows = rows,
-                                 .count = CLI_COUNT(rows),
-                                 .refused = refused,
-                                 .refused_count = CLI_COUNT(refused)},
+    .flags = &(const flag_table){.rows = rows, .count = CLI_COUNT(rows)},
     .options_size = sizeof(eval_options),
     .run = run,
 };

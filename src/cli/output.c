@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+enum { BAR_WIDTH = 20 };
+
 void output_init(output *out)
 {
     const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
@@ -92,6 +94,21 @@ void output_bar(char *bar, int width, double share)
     for (int i = 0; i < width; i++)
         bar[i] = i < share * width ? '=' : ' ';
     bar[width] = 0;
+}
+
+void output_share(output *out, const char *what, uint64_t done, uint64_t total,
+                  short_text (*show)(uint64_t))
+{
+    char line[160], bar[BAR_WIDTH + 1];
+    output_bar(bar, BAR_WIDTH, total ? (double)done / (double)total : 0);
+    if (total)
+        snprintf(line, sizeof(line), "[%s] %s  %s of %s", bar, what, show(done).text,
+                 show(total).text);
+    else
+        snprintf(line, sizeof(line), "%s  %s", what, show(done).text);
+    output_live(out, line);
+    if (total && done >= total)
+        output_clear_line(out);
 }
 
 vkb_status output_json(cli_state *cli, cJSON *tree)

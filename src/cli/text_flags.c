@@ -1,26 +1,13 @@
 #include "cli/text_flags.h"
 
-#include <stdio.h>
 #include <string.h>
-
-enum { BAR_WIDTH = 20 };
 
 // ---- Text ----
 
 static void show_reading(void *cli_, const char *what, uint64_t done, uint64_t total)
 {
     cli_state *cli = cli_;
-    char line[160], bar[BAR_WIDTH + 1];
-    const double share = total ? (double)done / (double)total : 0;
-    output_bar(bar, BAR_WIDTH, share);
-    if (total)
-        snprintf(line, sizeof(line), "[%s] %s  %s of %s", bar, what, show_bytes(done).text,
-                 show_bytes(total).text);
-    else
-        snprintf(line, sizeof(line), "%s  %s", what, show_bytes(done).text);
-    output_live(&cli->out, line);
-    if (total && done >= total)
-        output_clear_line(&cli->out);
+    output_share(&cli->out, what, done, total, show_bytes);
 }
 
 vkb_text_source text_source(cli_state *cli, const text_list *paths, const text_options *options)

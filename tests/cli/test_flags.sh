@@ -124,8 +124,8 @@ for harmless in "--fp16 False" "--report_to none" "--masking mlm" "--push_to_hub
     run 2 vkbert train $harmless
     has "$err" "--output-dir DIR is needed"
 done
-run 2 vkbert eval --pseudo-perplexity
-has "$err" "not in this version yet"
+run 2 vkbert eval --pseudo-perplexity -m nowhere --validation-file a.txt --mlm-probability 0.3
+has "$err" "leave --mlm-probability out"
 
 # ---- Flags that go together ----
 run 2 vkbert train -o out --train_file a.txt
