@@ -218,8 +218,9 @@ static vkb_status place_tensor(bundle *b, bundle_entry *entry, uint64_t behind)
 // once at most.
 static vkb_status place_tensors(bundle *b)
 {
-    qsort(b->entries.at, b->entries.count, sizeof(*b->entries.at), compare_places);
     uint64_t behind = 0;
+    if (b->entries.count)
+        qsort(b->entries.at, b->entries.count, sizeof(*b->entries.at), compare_places);
     for (size_t i = 0; i < b->entries.count; i++) {
         bundle_entry *entry = &b->entries.at[i];
         if (i && b->entries.at[i - 1].shard != entry->shard)

@@ -167,6 +167,18 @@ TEST(reads_several_shards)
     hf_weights_close(&weights);
 }
 
+TEST(reads_a_checkpoint_of_nothing)
+{
+    hf_weights weights = {0};
+    table t = {.file = {.count = 0}};
+    block_header(&t.block, 1);
+    table_end(&t);
+    write_files(&t, 0);
+    CHECK_INT(hf_weights_open(ctx, index_path(), &weights), VKB_OK);
+    CHECK_INT(weights.tensor_count, 0);
+    hf_weights_close(&weights);
+}
+
 // ---- Damage ----
 
 static void cut(const char *name, size_t left)
@@ -700,6 +712,7 @@ int main(void)
     RUN(reads_tensors_and_leaves_the_training_state_out);
     RUN(reads_every_dtype);
     RUN(reads_several_shards);
+    RUN(reads_a_checkpoint_of_nothing);
     RUN(refuses_what_is_cut_anywhere);
     RUN(refuses_every_changed_byte);
     RUN(refuses_wrong_entries);
