@@ -3,6 +3,7 @@
 #include "hf/config.h"
 
 #include "hf/json.h"
+#include "hf/model_kind.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -150,31 +151,6 @@ vkb_status vkb_config_preset(vkb_context *ctx, const char *size, vkb_config *out
 
 // ---- Reading ----
 
-// What would make it another model than the one we compute.
-static vkb_status refuse_others(vkb_context *ctx, const char *path, const cJSON *root)
-{
-    const char *model = "bert", *positions = "absolute";
-    bool decoder = false, cross = false, tied = true;
-    vkb_status status;
-    BASE_TRY(hf_json_get_string(ctx, path, root, "model_type", &model));
-    BASE_TRY(hf_json_get_string(ctx, path, root, "position_embedding_type", &positions));
-    BASE_TRY(hf_json_get_bool(ctx, path, root, "is_decoder", &decoder));
-    BASE_TRY(hf_json_get_bool(ctx, path, root, "add_cross_attention", &cross));
-    BASE_TRY(hf_json_get_bool(ctx, path, root, "tie_word_embeddings", &tied));
-    if (strcmp(model, "bert") != 0)
-        return vkb_fail(ctx, VKB_BAD_FILE, "%s: model_type is %s, expected bert", path, model);
-    if (strcmp(positions, "absolute") != 0)
-        return vkb_fail(ctx, VKB_BAD_FILE, "%s: position_embedding_type is %s, expected absolute",
-                        path, positions);
-    if (decoder || cross || !tied)
-        return vkb_fail(ctx, VKB_BAD_FILE, "%s: %s, which vkbert does not compute", path,
-                        decoder ? "is_decoder is true"
-                        : cross ? "add_cross_attention is true"
-                                : "tie_word_embeddings is false");
-cleanup:
-    return status;
-}
-
 static vkb_status read_fields(vkb_context *ctx, const char *path, const cJSON *root,
                               vkb_config *config)
 {
@@ -200,7 +176,7 @@ vkb_status hf_config_read(vkb_context *ctx, const char *path, vkb_config *out, c
     cJSON *root = NULL;
     vkb_status status;
     BASE_TRY(hf_json_read(ctx, path, &root));
-    BASE_TRY(refuse_others(ctx, path, root));
+    BASE_TRY(hf_model_kind_check(ctx, path, root));
     BASE_TRY(read_fields(ctx, path, root, &config));
     BASE_TRY(hf_json_get_string(ctx, path, root, "hidden_act", &activation));
     if (!find_activation(activation, &config.hidden_act)) {

@@ -3,6 +3,7 @@
 #include "hf/tokenizer_reader.h"
 
 #include "base/file.h"
+#include "hf/model_kind.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -298,9 +299,10 @@ vkb_status hf_tokenizer_read(vkb_context *ctx, const char *folder, hf_tokenizer 
     cJSON_Delete(r.json);
     cJSON_Delete(r.config);
     cJSON_Delete(r.map);
-    if (status == VKB_OK)
+    if (status == VKB_OK) {
         *out = tok;
-    else
-        hf_tokenizer_free(&tok);
-    return status;
+        return VKB_OK;
+    }
+    hf_tokenizer_free(&tok);
+    return hf_model_kind_explain(ctx, folder, status);
 }

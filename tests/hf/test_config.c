@@ -95,9 +95,49 @@ TEST(reads_every_key)
     CHECK_INT(config.hidden_act, VKB_GELU_TANH);
 }
 
+TEST(takes_every_class_of_bert)
+{
+    static const char *const texts[] = {
+        "{\"architectures\":[\"BertModel\"]}",
+        "{\"architectures\":[\"BertForPreTraining\"]}",
+        "{\"architectures\":[\"TFBertForMaskedLM\"]}",
+        "{\"architectures\":[\"FlaxBertForMaskedLM\"]}",
+        "{\"architectures\":[\"Mine\",\"BertLMHeadModel\"]}",
+        "{\"architectures\":[\"Mine\"],\"model_type\":\"bert\"}", // what transformers goes by
+        "{\"architectures\":[]}",
+        "{\"architectures\":null}",
+        "{\"embedding_size\":768,\"hidden_size\":768}",
+        "{\"embedding_size\":128,\"hidden_size\":768,\"model_type\":\"bert\"}",
+    };
+    for (size_t i = 0; i < BASE_COUNT(texts); i++) {
+        vkb_config config;
+        check_case = texts[i];
+        CHECK_INT(read_text(texts[i], &config), VKB_OK);
+    }
+    check_case = "";
+}
+
 TEST(refuses_other_models_by_name)
 {
-    refuse("{\"model_type\":\"roberta\"}", "model_type is roberta, expected bert");
+    static const char *const others[] = {"roberta",   "distilbert", "modernbert", "albert",
+                                         "electra",   "gpt2",       "deberta-v2", "bert-generation",
+                                         "camembert", "xlm-roberta"};
+    for (size_t i = 0; i < BASE_COUNT(others); i++) {
+        char text[96], part[96];
+        snprintf(text, sizeof(text), "{\"model_type\":\"%s\"}", others[i]);
+        snprintf(part, sizeof(part), "model_type is %s, expected bert: vkbert computes BERT only",
+                 others[i]);
+        refuse(text, part);
+    }
+    refuse(
+        "{\"architectures\":[\"RobertaForMaskedLM\"]}",
+        "architectures has RobertaForMaskedLM, expected BertForMaskedLM or another of BERT: vkbert "
+        "computes BERT only");
+    refuse("{\"architectures\":[\"BertGenerationEncoder\"],\"model_type\":null}",
+           "architectures has BertGenerationEncoder");
+    refuse("{\"hidden_size\":768,\"embedding_size\":128}",
+           "embedding_size is 128, but hidden_size 768, as in ALBERT");
+    refuse("{\"model_type\":[]}", "model_type is [], expected a string");
     refuse("{\"position_embedding_type\":\"relative_key\"}", "relative_key, expected absolute");
     refuse("{\"is_decoder\":true}", "is_decoder is true");
     refuse("{\"add_cross_attention\":true}", "add_cross_attention is true");
@@ -242,7 +282,7 @@ TEST(keeps_keys_that_are_not_its_own)
 {
     char *text =
         rewritten("{\"transformers_version\":\"4.2\",\"vocab_size\":50,\"id2label\":{\"0\":"
-                  "\"no\"},\"hidden_act\":\"gelu_fast\",\"architectures\":[\"BertX\"],"
+                  "\"no\"},\"hidden_act\":\"gelu_fast\",\"architectures\":[\"BertForX\"],"
                   "\"dtype\":\"float16\",\"layer_norm_eps\":1e-5}",
                   "vocab_size=60", (hf_config_form){.precision = VKB_BF16});
     // the original's order, then what it had not
@@ -264,7 +304,7 @@ TEST(keeps_keys_that_are_not_its_own)
         at = found ? found : at;
     }
     CHECK(!strstr(text, "torch_dtype"));
-    CHECK(!strstr(text, "BertX"));
+    CHECK(!strstr(text, "BertForX"));
     free(text);
 
     text = rewritten("{\"torch_dtype\":\"float16\",\"hidden_act\":\"gelu_fast\"}",
@@ -282,6 +322,7 @@ int main(void)
     folder = temp_folder();
     RUN(fills_in_the_defaults);
     RUN(reads_every_key);
+    RUN(takes_every_class_of_bert);
     RUN(refuses_other_models_by_name);
     RUN(refuses_values_out_of_range);
     RUN(refuses_what_is_not_a_config);

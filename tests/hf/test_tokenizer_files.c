@@ -225,6 +225,28 @@ TEST(refuses_other_tokenizers_by_name)
            NULL, NULL, "post_processor is not BERT's");
 }
 
+// Before the tokenizer's own fault: the folder's config says whose it is.
+TEST(says_when_the_folder_is_another_model_s)
+{
+    static const struct {
+        const char *config, *part;
+    } cases[] = {
+        {"{\"model_type\":\"roberta\"}", "config.json: model_type is roberta, expected bert"},
+        {"{\"model_type\":\"bert\"}", "tokenizer.json: model is BPE"},
+        {"{\"model_type\":", "tokenizer.json: model is BPE"},
+        {"{\"vocab_size\":-1}", "tokenizer.json: model is BPE"},
+    };
+    for (size_t i = 0; i < BASE_COUNT(cases); i++) {
+        hf_tokenizer tok;
+        temp_empty(folder);
+        temp_write_text(folder, "config.json", cases[i].config);
+        temp_write_text(folder, "tokenizer.json",
+                        "{\"version\":\"1.0\",\"model\":{\"type\":\"BPE\"}}");
+        CHECK_INT(hf_tokenizer_read(ctx, folder, &tok), VKB_BAD_FILE);
+        CHECK_HAS(vkb_error(ctx), cases[i].part);
+    }
+}
+
 TEST(refuses_bad_ids)
 {
     refuse("{\"version\":\"1.0\"," MODEL("\"a\":-1") "}", NULL, NULL, "id of token a");
@@ -344,6 +366,7 @@ int main(void)
     RUN(reads_tokenizer_json);
     RUN(follows_the_config_over_the_normalizer);
     RUN(refuses_other_tokenizers_by_name);
+    RUN(says_when_the_folder_is_another_model_s);
     RUN(refuses_bad_ids);
     RUN(reads_back_what_it_wrote);
     RUN(keeps_ids_where_a_piece_cannot_be_written);
