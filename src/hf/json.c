@@ -52,6 +52,21 @@ size_t hf_utf8_valid(const char *text, size_t bytes)
     return at;
 }
 
+hf_shown_text hf_shown(const char *text, size_t bytes)
+{
+    hf_shown_text out = {{0}};
+    const size_t room = sizeof(out.text) - 1, cut = bytes < room ? bytes : room;
+    for (size_t at = 0; at < cut;) {
+        size_t length = utf8_length((const uint8_t *)text + at, cut - at);
+        if (length > 1)
+            memcpy(out.text + at, text + at, length);
+        else
+            out.text[at] = length == 1 && text[at] >= ' ' && text[at] != 0x7F ? text[at] : '?';
+        at += length ? length : 1;
+    }
+    return out;
+}
+
 // ---- Reading ----
 
 static vkb_status check_text(vkb_context *ctx, const char *path, const char *text, size_t bytes)
@@ -67,6 +82,44 @@ static vkb_status check_text(vkb_context *ctx, const char *path, const char *tex
         if (strncmp(at, "\\u0000", 6) == 0)
             return vkb_fail(ctx, VKB_BAD_FILE, "%s: byte %zu of its JSON is an escaped NUL", path,
                             (size_t)(at - text));
+    return VKB_OK;
+}
+
+// cJSON takes some 80 bytes a value, so a file of 100 MB that lists zeros would take 4 GB. The largest
+// vocabulary of a BERT has half a million entries, in 10 MB; beyond that, trees are to be no larger than
+// their file.
+#define JSON_VALUES (1 << 19)
+#define JSON_BYTES_A_VALUE 64 // in larger files
+#define JSON_DEPTH 64
+
+// Whether the text, of any quality, can have no more values than its bytes allow.
+static vkb_status check_size(vkb_context *ctx, const char *path, const char *text, size_t bytes)
+{
+    const size_t limit = JSON_VALUES + bytes / JSON_BYTES_A_VALUE;
+    size_t values = 1, depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < bytes; i++) {
+        const char c = text[i];
+        if (in_string) {
+            i += c == '\\';
+            in_string = c != '"';
+            continue;
+        }
+        in_string = c == '"';
+        values += c == ',' || c == '[' || c == '{';
+        if (c == '[' || c == '{')
+            depth++;
+        else if ((c == ']' || c == '}') && depth)
+            depth--;
+        if (depth > JSON_DEPTH)
+            return vkb_fail(ctx, VKB_BAD_FILE,
+                            "%s: byte %zu of its JSON is nested more than %d deep", path, i,
+                            JSON_DEPTH);
+    }
+    if (values > limit)
+        return vkb_fail(ctx, VKB_BAD_FILE,
+                        "%s: its JSON has %zu values, at most %zu are read from %zu bytes", path,
+                        values, limit, bytes);
     return VKB_OK;
 }
 
@@ -95,7 +148,7 @@ static vkb_status check_keys(vkb_context *ctx, const char *path, const cJSON *ob
     return status;
 }
 
-// cJSON parses at most CJSON_NESTING_LIMIT levels, so the recursion is bounded.
+// check_size has bounded the recursion.
 static vkb_status check_tree(vkb_context *ctx, const char *path, const cJSON *root)
 {
     vkb_status status = cJSON_IsObject(root) ? check_keys(ctx, path, root) : VKB_OK;
@@ -120,6 +173,8 @@ vkb_status hf_json_parse(vkb_context *ctx, const char *path, const char *text, s
                          cJSON **object)
 {
     vkb_status status = check_text(ctx, path, text, bytes);
+    if (status == VKB_OK)
+        status = check_size(ctx, path, text, bytes);
     if (status != VKB_OK)
         return status;
     const char *end = text;

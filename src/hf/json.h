@@ -1,6 +1,6 @@
 // JSON files read strictly and written whole, over cJSON. What cJSON lets pass and these formats do
 // not is refused here, once for all: text that is not UTF-8, NUL in a string (C strings would end
-// early), a key twice in one object.
+// early), a key twice in one object, and so many values that their tree would dwarf the file.
 #ifndef VKB_HF_JSON_H
 #define VKB_HF_JSON_H
 
@@ -49,5 +49,12 @@ double hf_json_float(float value);
 
 // Bytes of text up to the first that is not UTF-8; `bytes` when all are.
 size_t hf_utf8_valid(const char *text, size_t bytes);
+
+// Text of a file for a sentence: cut to what a person reads, '?' for what a terminal would obey or
+// cannot show.
+typedef struct hf_shown_text {
+    char text[100];
+} hf_shown_text;
+hf_shown_text hf_shown(const char *text, size_t bytes);
 
 #endif

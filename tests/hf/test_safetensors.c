@@ -24,6 +24,16 @@ static const char *craft_raw(uint64_t length, const char *header, size_t header_
     return temp_path(folder, "x.safetensors");
 }
 
+static const char *write_parts(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
+{
+    const char *path = temp_path(folder, "x.safetensors");
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fwrite(a, 1, a_bytes, file) == a_bytes && fwrite(b, 1, b_bytes, file) == b_bytes);
+    if (file)
+        fclose(file);
+    return path;
+}
+
 static const char *craft(const char *header, size_t data)
 {
     return craft_raw(strlen(header), header, strlen(header), data);
@@ -83,9 +93,6 @@ TEST(refuses_a_broken_frame)
     check_refused(craft_raw(3, "{}", 2, 0), "truncated");
     check_refused(craft_raw(0, "{}", 2, 0), "does not start with '{'");
     check_refused(craft(" {}", 0), "does not start with '{'");
-    temp_write_text(folder, "x.safetensors",
-                    "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
-    check_refused(temp_path(folder, "x.safetensors"), "git-lfs");
 }
 
 TEST(refuses_a_header_that_is_not_json)
@@ -101,6 +108,33 @@ TEST(refuses_a_header_that_is_not_json)
     refuse("{" F32("a\\u0000b", "[1]", "[0,4]") "}", 4, "escaped NUL");
     refuse("{" F32("a", "[1]", "[0,4]") "," F32("a", "[1]", "[4,8]") "}", 8,
            "\"a\" is there twice");
+}
+
+// {"a":[1,1,...]}, or as deep a list of lists; lists of zeros would become gigabytes of nodes.
+static void refuse_list(size_t items, const char *item, char last, const char *part)
+{
+    const size_t bytes = 6 + 2 * items;
+    char *header = malloc(bytes);
+    memcpy(header, "{\"a\":[", 6);
+    for (size_t i = 0; i < items; i++)
+        memcpy(header + 6 + 2 * i, item, 2);
+    header[bytes - 1] = last;
+    uint8_t length[8];
+    for (int i = 0; i < 8; i++)
+        length[i] = (uint8_t)(bytes >> 8 * i);
+    check_refused(write_parts(length, 8, header, bytes), part);
+    free(header);
+}
+
+TEST(refuses_a_header_that_would_outgrow_the_file)
+{
+    refuse_list(1 << 20, "1,", ',', "values, at most");
+    refuse_list(1 << 20, "{}", '{', "values, at most");
+    refuse_list(510000, "1,", ',', "is not JSON"); // as many as the largest vocabulary are read
+    refuse_list(100, "[[", '[', "nested more than 64 deep");
+    refuse("{\"a\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\":1}",
+           0,
+           "tensor a\"[[["); // in a string
 }
 
 TEST(refuses_a_bad_entry)
@@ -442,6 +476,7 @@ int main(void)
     folder = temp_folder();
     RUN(refuses_a_broken_frame);
     RUN(refuses_a_header_that_is_not_json);
+    RUN(refuses_a_header_that_would_outgrow_the_file);
     RUN(refuses_a_bad_entry);
     RUN(refuses_data_that_does_not_fit);
     RUN(accepts_what_the_format_allows);
