@@ -329,8 +329,9 @@ typedef struct vkb_tensor_info {
 } vkb_tensor_info;
 
 // A model folder read without a device: config.json (or bert_config.json), and the weights as
-// model.safetensors or its shards, or a TensorFlow checkpoint (bert_model.ckpt.index, or a SavedModel's
-// variables/variables.index). Checks a checkpoint's sums, so reads all of its weights.
+// model.safetensors, pytorch_model.bin or the shards of either, or a TensorFlow checkpoint
+// (bert_model.ckpt.index, or a SavedModel's variables/variables.index). Checks a checkpoint's sums, so
+// reads all of its weights.
 typedef struct vkb_folder vkb_folder;
 VKB_API vkb_status vkb_folder_open(vkb_context *ctx, const char *path, vkb_folder **out);
 VKB_API void vkb_folder_close(vkb_folder **folder);
@@ -386,8 +387,9 @@ typedef struct vkb_load_params {
     uint32_t vocab_size;
 } vkb_load_params;
 
-// A Hugging Face folder with config.json and model.safetensors. A pooler and NSP head that are there
-// are kept (config.next_sentence), trained or not. params may be NULL.
+// A Hugging Face folder with config.json and the weights: model.safetensors, or else
+// pytorch_model.bin, each whole or in shards with an index. A pooler and NSP head that are there are
+// kept (config.next_sentence), trained or not. params may be NULL.
 VKB_API vkb_status vkb_model_load(vkb_device *dev, const char *folder,
                                   const vkb_load_params *params, vkb_model **out);
 typedef enum vkb_precision { VKB_FP32, VKB_FP16, VKB_BF16 } vkb_precision;

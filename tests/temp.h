@@ -39,8 +39,11 @@ static inline const char *temp_path(const char *folder, const char *name)
     return path;
 }
 
+// A file of that name is replaced, not overwritten: ext4 waits for the disk when a file is cut to
+// nothing and written again.
 static inline void temp_write(const char *folder, const char *name, const void *data, size_t bytes)
 {
+    unlink(temp_path(folder, name));
     FILE *file = fopen(temp_path(folder, name), "wb");
     if (!file || (bytes && fwrite(data, 1, bytes, file) != bytes) || fclose(file) != 0)
         temp_failed(name);

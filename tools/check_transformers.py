@@ -7,11 +7,13 @@ PROGRAM is vkbert. It trains a small model on text made here, which transformers
 tensor; the fill-mask pipeline and vkbert fill-mask must agree on tokens, texts, and scores within 1e-4. Then
 transformers saves the model, and vkbert must answer the same from that folder. The same of a model that is trained with
 next-sentence prediction, a BertForPreTraining: its loss over a file of pairs, and its way through vkbert, transformers
-and vkbert again to the bit. With bert-base-uncased, fill-mask on real weights. It needs torch and transformers. Exit
+and vkbert again to the bit. Saved as pytorch_model.bin, in both containers, with names as in 2018, or in shards, the
+model gives the same numbers. With bert-base-uncased, fill-mask on real weights. It needs torch and transformers. Exit
 code 1 after any difference.
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -134,6 +136,30 @@ def with_next_sentence(program, folder):
     opens_clean(again, BertForPreTraining)
 
 
+def same_from_torch(program, folder, texts):
+    """The model in `folder` as pytorch_model.bin, beside its config and tokenizer, in all the ways of saving it."""
+    def answers(of):
+        return vkbert(program, "fill-mask", "-m", of, "--json", *texts)
+
+    expected, model = answers(folder), AutoModelForMaskedLM.from_pretrained(folder)
+    old = {"module." + name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"):
+           tensor for name, tensor in model.state_dict().items()}
+    ways = {
+        "torch-zip": lambda path: torch.save(model.state_dict(), os.path.join(path, "pytorch_model.bin")),
+        "torch-legacy": lambda path: torch.save({"epoch": 1, "state_dict": old}, os.path.join(path, "pytorch_model.bin"),
+                                                _use_new_zipfile_serialization=False),
+        "torch-shards": lambda path: model.save_pretrained(path, safe_serialization=False, max_shard_size="20KB"),
+    }
+    for name, save in ways.items():
+        path = os.path.join(os.path.dirname(folder), name)
+        shutil.copytree(folder, path)
+        os.remove(os.path.join(path, "model.safetensors"))
+        save(path)
+        check(answers(path) == expected, f"{name}: other answers than from model.safetensors")
+    check(os.path.exists(os.path.join(path, "pytorch_model.bin.index.json")), "torch-shards: has no index")
+    print(f"{len(ways)} ways of torch.save: {len(texts)} texts, equal")
+
+
 def main(program, bert_base=None):
     with tempfile.TemporaryDirectory() as folder:
         text, ours, theirs = (os.path.join(folder, name) for name in ("text.txt", "ours", "theirs"))
@@ -148,6 +174,7 @@ def main(program, bert_base=None):
         model.save_pretrained(theirs)
         tokenizer.save_pretrained(theirs)
         same_answers(program, theirs, ours, texts)
+        same_from_torch(program, theirs, texts)
         with_next_sentence(program, folder)
     if bert_base:
         same_answers(program, bert_base, bert_base,

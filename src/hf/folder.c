@@ -139,7 +139,7 @@ static vkb_status open_parts(vkb_folder *folder)
     if (!file_is_folder(folder->path))
         return vkb_fail(folder->ctx, VKB_BAD_FILE,
                         "%s: there is no such folder, expected one with config.json and "
-                        "model.safetensors",
+                        "weights",
                         folder->path);
     BASE_TRY(find_config(folder, &config));
     BASE_TRY(hf_config_read(folder->ctx, config, &folder->config, &folder->config_file));

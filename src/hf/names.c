@@ -21,6 +21,8 @@ static bool ends_with(const char *text, const char *end)
 
 static char *canonical_of_torch(const char *name)
 {
+    if (starts_with(name, "module."))
+        name += strlen("module.");
     bool bare = starts_with(name, "embeddings.") || starts_with(name, "encoder.") ||
                 starts_with(name, "pooler.");
     const char *tail = "";

@@ -6,6 +6,7 @@
 
 // The canonical name that a tensor's name in a file stands for, freed with free(); NULL when memory
 // is exhausted:
+//     module.                         nothing: DistributedDataParallel puts it before every name
 //     ....LayerNorm.gamma, .beta      ....LayerNorm.weight, .bias
 //     embeddings. encoder. pooler.    with bert. before it
 //     cls.predictions.decoder.bias    cls.predictions.bias

@@ -21,12 +21,7 @@ static uint64_t read_u64(const uint8_t *at)
 // Finds the header; *header_bytes is its length.
 static vkb_status check_frame(vkb_context *ctx, const hf_safetensors *file, size_t *header_bytes)
 {
-    static const char lfs[] = "version https://git-lfs";
     const file_map *map = &file->map;
-    if (map->bytes >= sizeof(lfs) - 1 && memcmp(map->data, lfs, sizeof(lfs) - 1) == 0)
-        return vkb_fail(ctx, VKB_BAD_FILE,
-                        "%s: is a git-lfs pointer, not the weights: fetch them with `git lfs pull`",
-                        file->path);
     if (map->bytes < 8)
         return vkb_fail(ctx, VKB_BAD_FILE, "%s: has %zu bytes, too few for a safetensors file",
                         file->path, map->bytes);

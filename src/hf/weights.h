@@ -30,6 +30,8 @@ const hf_tensor *hf_weights_find(const hf_weights *weights, const char *name);
 vkb_status hf_safetensors_weights(vkb_context *ctx, const char *path, hf_weights *out);
 // TensorFlow's; path is that of the index.
 vkb_status hf_bundle_weights(vkb_context *ctx, const char *path, hf_weights *out);
+vkb_status hf_torch_zip_weights(vkb_context *ctx, const char *path, hf_weights *out);
+vkb_status hf_torch_legacy_weights(vkb_context *ctx, const char *path, hf_weights *out);
 
 // ---- A folder's ----
 

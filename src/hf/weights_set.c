@@ -40,7 +40,7 @@ cleanup:
     return status;
 }
 
-// model.safetensors.index.json: {"weight_map": {"tensor": "model-00001-of-00002.safetensors"}}
+// An index: {"weight_map": {"tensor": "model-00001-of-00002.safetensors"}}
 static vkb_status open_shards(vkb_context *ctx, hf_weights_set *set, const char *folder)
 {
     cJSON *root = NULL;
@@ -86,6 +86,10 @@ static vkb_status open_any(vkb_context *ctx, hf_weights_set *set, const char *fo
         return add_file(ctx, set, set->path);
     if (has_file(folder, "model.safetensors.index.json", &set->path))
         return open_shards(ctx, set, folder);
+    if (has_file(folder, "pytorch_model.bin", &set->path))
+        return add_file(ctx, set, set->path);
+    if (has_file(folder, "pytorch_model.bin.index.json", &set->path))
+        return open_shards(ctx, set, folder);
     char *index = NULL;
     vkb_status status = hf_bundle_find(ctx, folder, &index);
     if (status != VKB_OK || index) {
@@ -93,11 +97,9 @@ static vkb_status open_any(vkb_context *ctx, hf_weights_set *set, const char *fo
         set->path = index;
         return status == VKB_OK ? add_file(ctx, set, set->path) : status;
     }
-    bool torch = has_file(folder, "pytorch_model.bin", &set->path);
     return vkb_fail(ctx, VKB_BAD_FILE,
-                    torch ? "%s: has pytorch_model.bin, but no model.safetensors: save it again "
-                            "with transformers' save_pretrained"
-                          : "%s: has no model.safetensors, expected a Hugging Face model folder",
+                    "%s: has no weights, expected model.safetensors, pytorch_model.bin or a "
+                    "TensorFlow checkpoint",
                     folder);
 }
 

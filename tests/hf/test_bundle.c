@@ -206,7 +206,9 @@ TEST(refuses_what_is_cut_anywhere)
     write_files(&t, sizeof(numbers));
     for (size_t left = t.file.count; left-- > 0;) {
         cut("m.ckpt.index", left);
-        check_refused(left < 48 ? "too few for the index" : "m.ckpt.index");
+        check_refused(left == 0   ? "is empty"
+                      : left < 48 ? "too few for the index"
+                                  : "m.ckpt.index");
     }
     const size_t data = 38 * 4; // where the last tensor ends
     write_files(&t, data);

@@ -72,11 +72,11 @@ TEST(says_what_is_missing)
     temp_write_text(folder, "config.json", "{\"model_type\":\"gpt2\"}");
     refuse(folder, "model_type is gpt2");
     start();
-    refuse(folder, "has no model.safetensors, expected");
+    refuse(folder, "has no weights, expected model.safetensors, pytorch_model.bin or");
     temp_write_text(folder, "pytorch_model.bin", "");
-    refuse(folder, "has pytorch_model.bin, but no model.safetensors");
+    refuse(folder, "pytorch_model.bin: is empty");
     temp_write_text(folder, "model.safetensors", "");
-    refuse(folder, "model.safetensors: has 0 bytes");
+    refuse(folder, "model.safetensors: is empty");
 }
 
 TEST(names_tensors_as_transformers_does)
@@ -91,6 +91,9 @@ TEST(names_tensors_as_transformers_does)
         {"pooler.dense.bias", "bert.pooler.dense.bias"},
         {"cls.predictions.decoder.bias", "cls.predictions.bias"},
         {"cls.predictions.transform.LayerNorm.gamma", "cls.predictions.transform.LayerNorm.weight"},
+        {"module.embeddings.LayerNorm.beta", "bert.embeddings.LayerNorm.bias"}, // in parallel
+        {"module.cls.predictions.decoder.bias", "cls.predictions.bias"},
+        {"submodule.a", "submodule.a"},
         {"", ""},
     };
     for (size_t i = 0; i < BASE_COUNT(names); i++) {
