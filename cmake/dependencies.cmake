@@ -16,6 +16,11 @@ vkbert_find(cjson cjson/cJSON.h cjson)
 vkbert_find(utf8proc utf8proc.h utf8proc)
 vkbert_find(zlib zlib.h z)
 vkbert_find(zstd zstd.h zstd)
+vkbert_find(curl curl/curl.h curl)
+find_package(OpenSSL COMPONENTS Crypto)
+if(NOT OPENSSL_FOUND)
+  message(FATAL_ERROR "OpenSSL's libcrypto is missing: tools/setup.sh installs it, or see README.md")
+endif()
 
 # volk loads the Vulkan loader at run time: vkbert starts, and says what is missing, on machines without one.
 find_path(VOLK_INCLUDE volk.h PATH_SUFFIXES volk)

@@ -20,7 +20,7 @@ function(vkbert_room name)
 endfunction()
 
 vkbert_room(base LIBS m Threads::Threads)
-vkbert_room(hf LIBS cjson)
+vkbert_room(hf LIBS cjson curl OpenSSL::Crypto Threads::Threads)
 vkbert_room(text LIBS utf8proc cjson zlib zstd)
 vkbert_room(gpu LIBS ${CMAKE_DL_LIBS} Threads::Threads)
 vkbert_room(ops)

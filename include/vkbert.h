@@ -161,6 +161,57 @@ typedef struct vkb_text_source {
 // be read, a glob or a folder without a file.
 VKB_API vkb_status vkb_text_source_check(vkb_context *ctx, const vkb_text_source *source);
 
+// ---- Models by name: folders, the Hugging Face hub, and the hub's cache ----
+//
+// The cache is huggingface_hub's: what either has fetched the other finds. Zeros in vkb_hub_params
+// ask for what the environment says, in huggingface_hub's variables: HF_ENDPOINT; HF_HUB_CACHE,
+// HF_HOME, XDG_CACHE_HOME; HF_TOKEN, HF_TOKEN_PATH and the file that `hf auth login` leaves;
+// HF_HUB_OFFLINE; HF_HUB_DOWNLOAD_TIMEOUT (10 seconds without a byte); proxies as libcurl reads them,
+// https_proxy and no_proxy; CURL_CA_BUNDLE.
+
+typedef enum vkb_part { // what is wanted of a model
+    VKB_PART_CONFIG = 1,
+    VKB_PART_TOKENIZER = 2,
+    VKB_PART_WEIGHTS = 4,
+} vkb_part;
+
+typedef struct vkb_hub_params {
+    uint32_t parts; // of vkb_part, ored [all]; config.json always comes
+    const char
+        *revision; // a branch, a tag or a commit [what stands behind the name's "@", else main]
+    const char *cache_folder; // [the environment's]
+    const char *endpoint;     // [the environment's, else https://huggingface.co]
+    const char *token;        // [the environment's]; goes to the endpoint and to no other host
+    bool offline;             // the cache alone
+    uint32_t transfers;       // files at a time [4]
+    vkb_progress_fn progress; // bytes of all files that are being fetched; may be NULL
+    // Asked ten times a second, on the calling thread; true ends the work with VKB_INTERRUPTED, and the
+    // next call goes on from there. May be NULL.
+    bool (*stop)(void *user);
+    void *user; // of progress and stop
+} vkb_hub_params;
+
+typedef struct vkb_model_source {
+    char *folder;    // for vkb_folder_open, vkb_tokenizer_load, vkb_model_load
+    char *name;      // on the hub, without "@"; NULL: it was a folder
+    char *revision;  // that was asked for
+    char commit[41]; // that it is
+    bool fetched;    // files came from the hub now
+} vkb_model_source;
+
+// A model by what people type: a folder; else "name" or "owner/name", with "@revision" behind it or
+// without, found in the cache, or fetched into it. Does not ask the hub about what the cache has.
+// params may be NULL. VKB_BAD_ARGUMENT: neither a folder nor a name. VKB_BAD_FILE: no such folder, model
+// or revision. VKB_IO, VKB_FAILED: no network, no access, a fault of the hub, a file with another
+// length or hash than the hub tells. Safe from several threads and processes at once.
+VKB_API vkb_status vkb_find_model(vkb_context *ctx, const char *model, const vkb_hub_params *params,
+                                  vkb_model_source *out);
+// Brings the cache's copy of a name up to date. Without a network the copy is left as it is, when there
+// is one, and a line of the log says so.
+VKB_API vkb_status vkb_pull(vkb_context *ctx, const char *name, const vkb_hub_params *params,
+                            vkb_model_source *out);
+VKB_API void vkb_model_source_free(vkb_model_source *source); // leaves it zeroed
+
 // ---- Tokenizer ----
 
 typedef struct vkb_tokenizer vkb_tokenizer;

@@ -25,21 +25,22 @@ case $(uname -s):$(. /etc/os-release 2> /dev/null && echo " ${ID:-} ${ID_LIKE:-}
     *" debian "* | *" ubuntu "*)
         build_packages="gcc libc6-dev cmake ninja-build git ca-certificates glslang-tools libvulkan1 libvulkan-dev
                         libvulkan-volk-dev mesa-vulkan-drivers libcjson-dev libutf8proc-dev
-                        zlib1g-dev libzstd-dev"
+                        zlib1g-dev libzstd-dev libcurl4-openssl-dev libssl-dev"
         test_packages="vulkan-validationlayers spirv-tools python3"
         text_packages="bible-kjv"
         has() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null)" = installed ]; }
         ;;
     *" fedora "*)
         build_packages="gcc cmake ninja-build git glslang vulkan-loader vulkan-headers vulkan-volk-devel
-                        mesa-vulkan-drivers cjson-devel utf8proc-devel zlib-devel libzstd-devel"
+                        mesa-vulkan-drivers cjson-devel utf8proc-devel zlib-devel libzstd-devel
+                        libcurl-devel openssl-devel"
         test_packages="vulkan-validation-layers spirv-tools python3 libasan libubsan"
         text_packages="curl"
         has() { rpm -q --quiet --whatprovides "$1"; }
         by_hand="sudo dnf install"
         ;;
     *" arch "*)
-        build_packages="gcc cmake ninja git glslang vulkan-icd-loader vulkan-headers volk vulkan-swrast cjson libutf8proc zlib zstd"
+        build_packages="gcc cmake ninja git glslang vulkan-icd-loader vulkan-headers volk vulkan-swrast cjson libutf8proc zlib zstd curl openssl"
         test_packages="vulkan-validation-layers spirv-tools python"
         text_packages="curl"
         has() { pacman -Qq "$1" > /dev/null 2>&1; }
@@ -47,7 +48,7 @@ case $(uname -s):$(. /etc/os-release 2> /dev/null && echo " ${ID:-} ${ID_LIKE:-}
         ;;
     Darwin:*)
         command -v brew > /dev/null || fail "Homebrew is missing: see https://brew.sh, then run this again"
-        build_packages="cmake ninja git glslang vulkan-loader vulkan-headers vulkan-volk molten-vk cjson utf8proc zlib zstd"
+        build_packages="cmake ninja git glslang vulkan-loader vulkan-headers vulkan-volk molten-vk cjson utf8proc zlib zstd curl openssl@3"
         test_packages="vulkan-validationlayers spirv-tools python3"
         text_packages="curl"
         has() { brew list --versions "$1" > /dev/null 2>&1; }
