@@ -1,6 +1,5 @@
 // Failures, and the steps that several commands take.
 #include "cli/cli.h"
-#include "cli/files.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -45,19 +44,6 @@ vkb_status cli_close_device(cli_state *cli, vkb_device **device, vkb_status stat
 vkb_precision save_precision(const char *name)
 {
     return strcmp(name, "fp16") == 0 ? VKB_FP16 : strcmp(name, "bf16") == 0 ? VKB_BF16 : VKB_FP32;
-}
-
-vkb_status cli_check_model(cli_state *cli, const char *folder)
-{
-    if (!folder || !*folder)
-        return cli_fail(cli, VKB_BAD_ARGUMENT, "--model MODEL is needed: a model's folder");
-    if (path_is_folder(folder))
-        return VKB_OK;
-    return cli_fail(cli, VKB_BAD_FILE,
-                    "%s: there is no such folder; give a folder with config.json, "
-                    "model.safetensors and vocab.txt (names on the hub are not looked up in this "
-                    "version: download the model first)",
-                    folder);
 }
 
 vkb_status cli_each_line(cli_state *cli, line_fn line, void *user)

@@ -74,7 +74,7 @@ typedef struct command {
 } command;
 
 extern const command command_devices, command_vocab, command_tokenize, command_train, command_eval,
-    command_fill_mask, command_info;
+    command_fill_mask, command_info, command_pull;
 
 // ---- Steps that several commands take ----
 
@@ -82,9 +82,6 @@ vkb_status cli_open_device(cli_state *cli, const common_options *common, vkb_dev
 // Ends a command's work with the device: returns status, or VKB_FAILED when all went well but for
 // what --validate had to say.
 vkb_status cli_close_device(cli_state *cli, vkb_device **device, vkb_status status);
-
-// A folder that exists, or VKB_BAD_FILE with what to do.
-vkb_status cli_check_model(cli_state *cli, const char *folder);
 
 // Calls line for each line of standard input, without its line end, until one fails.
 typedef vkb_status (*line_fn)(void *user, const char *line, size_t bytes, size_t number);

@@ -2,6 +2,7 @@
 // the seed alone, or with every token masked on its own.
 #include "cli/cli.h"
 #include "cli/eval_rows.h"
+#include "cli/models.h"
 #include "cli/text_flags.h"
 
 #include <inttypes.h>
@@ -26,7 +27,7 @@ typedef struct eval_options {
 #define AT(member) offsetof(eval_options, member)
 static const flag rows[] = {
     FLAG_GROUP("Model and text"),
-    {"model", FLAG_TEXT, AT(model), .letter = 'm', .value = "MODEL", .help = "a model's folder"},
+    {"model", FLAG_TEXT, AT(model), .letter = 'm', .value = "MODEL", .help = CLI_MODEL},
     {"validation-file", FLAG_LIST, AT(files), .value = "F...", .help = CLI_TEXT_FILES},
     {"max-seq-length", FLAG_INT, AT(max_seq_length), .value = "N", .low = 4,
      .help = "tokens a row; else as many as the model takes, 512 at most"},
@@ -231,19 +232,20 @@ static vkb_status run(cli_state *cli, flag_set *set)
 {
     const eval_options *options = set->options;
     evaluation e = {.cli = cli, .options = options};
+    vkb_model_source source = {0};
     vkb_dataset_params kind = {0};
     vkb_status status = VKB_OK;
     // Next sentences are told without an MLM head.
     const vkb_load_params load = {.masked_lm = row_objective(&options->rows) == VKB_OBJECTIVE_NSP};
     CLI_TRY(check_flags(&e, set));
-    CLI_TRY(cli_check_model(cli, options->model));
     CLI_TRY(row_params(cli, &options->rows, &kind));
     CLI_TRY(text_check(cli, &options->files));
+    CLI_TRY(model_find(cli, options->model, 0, NULL, &source));
     if (options->export_masks)
         CLI_TRY(eval_rows_create(cli, options->export_masks, &e.rows));
     CLI_TRY(cli_open_device(cli, &options->common, &e.device));
-    CLI_TRY(vkb_tokenizer_load(cli->ctx, options->model, &e.tok));
-    CLI_TRY(vkb_model_load(e.device, options->model, &load, &e.model));
+    CLI_TRY(vkb_tokenizer_load(cli->ctx, source.folder, &e.tok));
+    CLI_TRY(vkb_model_load(e.device, source.folder, &load, &e.model));
     CLI_TRY(open_text(&e));
     status = measure(&e);
 cleanup:
@@ -251,6 +253,7 @@ cleanup:
     vkb_dataset_destroy(&e.data);
     vkb_model_destroy(&e.model);
     vkb_tokenizer_destroy(&e.tok);
+    vkb_model_source_free(&source);
     return cli_close_device(cli, &e.device, status);
 }
 

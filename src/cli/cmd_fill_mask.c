@@ -2,6 +2,7 @@
 // pipeline returns: a list a text, of one dict a candidate; a list of such lists when the text has
 // several masks; a list of all that when there are several texts.
 #include "cli/cli.h"
+#include "cli/models.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ typedef struct fill_options {
 #define AT(member) offsetof(fill_options, member)
 static const flag rows[] = {
     FLAG_GROUP("Model"),
-    {"model", FLAG_TEXT, AT(model), .letter = 'm', .value = "MODEL", .help = "a model's folder"},
+    {"model", FLAG_TEXT, AT(model), .letter = 'm', .value = "MODEL", .help = CLI_MODEL},
     FLAG_GROUP("Candidates"),
     {"top-k", FLAG_INT, AT(top_k), "5", .letter = 'k', .value = "N", .low = 1, .high = 16777216,
      .help = "candidates a mask"},
@@ -207,16 +208,17 @@ static vkb_status print_json(fill_job *job)
 static vkb_status run(cli_state *cli, flag_set *set)
 {
     vkb_device *device = NULL;
+    vkb_model_source source = {0};
     fill_job job = {.cli = cli, .options = set->options};
     vkb_status status = VKB_OK;
     job.params.top_k = (uint32_t)job.options->top_k;
     job.params.truncate = job.options->truncate;
-    CLI_TRY(cli_check_model(cli, job.options->model));
-    CLI_TRY(vkb_tokenizer_load(cli->ctx, job.options->model, &job.tok));
+    CLI_TRY(model_find(cli, job.options->model, 0, NULL, &source));
+    CLI_TRY(vkb_tokenizer_load(cli->ctx, source.folder, &job.tok));
     if (job.options->targets)
         CLI_TRY(read_targets(&job));
     CLI_TRY(cli_open_device(cli, &job.options->common, &device));
-    CLI_TRY(vkb_model_load(device, job.options->model, NULL, &job.model));
+    CLI_TRY(vkb_model_load(device, source.folder, NULL, &job.model));
     job.texts = job.options->json ? cJSON_CreateArray() : NULL;
     for (size_t i = 0; i < set->texts.count; i++)
         CLI_TRY(fill_text(&job, set->texts.at[i]));
@@ -233,6 +235,7 @@ cleanup:
     free(job.targets);
     vkb_model_destroy(&job.model);
     vkb_tokenizer_destroy(&job.tok);
+    vkb_model_source_free(&source);
     return cli_close_device(cli, &device, status);
 }
 

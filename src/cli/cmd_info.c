@@ -1,6 +1,6 @@
 // vkbert info: what is in a model folder. Needs no device.
 #include "cli/cli.h"
-#include "cli/files.h"
+#include "cli/models.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ typedef struct info_options {
 static const flag rows[] = {
     FLAG_GROUP("Model"),
     {"model", FLAG_TEXT, offsetof(info_options, model), .letter = 'm', .value = "MODEL",
-     .help = "a model's folder"},
+     .help = CLI_MODEL},
     {"json", FLAG_BOOL, offsetof(info_options, json), .help = "one JSON document"},
     CLI_FLAGS_OUTPUT,
 };
@@ -187,12 +187,25 @@ static const char *special_piece(const vkb_tokenizer *tok, uint32_t id)
     return piece ? piece : "?";
 }
 
-static vkb_status print_json(cli_state *cli, const vkb_folder *folder, const vkb_tokenizer *tok,
+static void add_source(cJSON *tree, const vkb_model_source *source)
+{
+    cJSON *from = cJSON_AddObjectToObject(tree, "source");
+    cJSON_AddStringToObject(from, "folder", source->folder);
+    if (source->name) {
+        cJSON_AddStringToObject(from, "name", source->name);
+        cJSON_AddStringToObject(from, "revision", source->revision);
+        cJSON_AddStringToObject(from, "commit", source->commit);
+    }
+}
+
+static vkb_status print_json(cli_state *cli, const vkb_model_source *source,
+                             const vkb_folder *folder, const vkb_tokenizer *tok,
                              const fault_list *faults)
 {
     config_row numbers[CONFIG_ROWS];
     config_rows(vkb_folder_config(folder), numbers);
     cJSON *tree = cJSON_CreateObject();
+    add_source(tree, source);
     cJSON_AddStringToObject(tree, "weights", vkb_folder_weights(folder));
     cJSON_AddNumberToObject(tree, "parameters", (double)count_parameters(folder));
     const char *names[3];
@@ -241,11 +254,16 @@ static void print_tensors(const vkb_folder *folder)
     }
 }
 
-static void print_table(cli_state *cli, const vkb_folder *folder, const vkb_tokenizer *tok,
-                        const fault_list *faults)
+static void print_table(cli_state *cli, const vkb_model_source *source, const vkb_folder *folder,
+                        const vkb_tokenizer *tok, const fault_list *faults)
 {
     config_row numbers[CONFIG_ROWS];
     config_rows(vkb_folder_config(folder), numbers);
+    if (source->name)
+        printf("from        %s@%s on the hub, commit %s\n", source->name, source->revision,
+               source->commit);
+    else
+        printf("from        the folder %s\n", source->folder);
     printf("weights     %s\n", vkb_folder_weights(folder));
     printf("parameters  %s in %zu tensors\n", show_count(count_parameters(folder)).text,
            vkb_folder_tensor_count(folder));
@@ -275,24 +293,26 @@ static void print_table(cli_state *cli, const vkb_folder *folder, const vkb_toke
 static vkb_status run(cli_state *cli, flag_set *set)
 {
     const info_options *options = set->options;
+    vkb_model_source source = {0};
     vkb_folder *folder = NULL;
     vkb_tokenizer *tok = NULL;
     fault_list faults = {0};
     vkb_status status = VKB_OK;
-    CLI_TRY(cli_check_model(cli, options->model));
-    CLI_TRY(vkb_folder_open(cli->ctx, options->model, &folder));
+    CLI_TRY(model_find(cli, options->model, 0, NULL, &source));
+    CLI_TRY(vkb_folder_open(cli->ctx, source.folder, &folder));
     CLI_TRY(vkb_folder_compare(cli->ctx, folder, &faults.at, &faults.count));
     // A folder without a tokenizer is worth describing too.
-    if (vkb_tokenizer_load(cli->ctx, options->model, &tok) != VKB_OK)
+    if (vkb_tokenizer_load(cli->ctx, source.folder, &tok) != VKB_OK)
         tok = NULL;
     if (options->json)
-        status = print_json(cli, folder, tok, &faults);
+        status = print_json(cli, &source, folder, tok, &faults);
     else
-        print_table(cli, folder, tok, &faults);
+        print_table(cli, &source, folder, tok, &faults);
 cleanup:
     free(faults.at);
     vkb_tokenizer_destroy(&tok);
     vkb_folder_close(&folder);
+    vkb_model_source_free(&source);
     return status;
 }
 

@@ -1,5 +1,6 @@
 // vkbert tokenize: lines of text to lines of ids, and back.
 #include "cli/cli.h"
+#include "cli/models.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +21,8 @@ typedef struct tokenize_options {
 static const flag rows[] = {
     FLAG_GROUP("Tokenizer"),
     {"model", FLAG_TEXT, AT(model), .letter = 'm', .value = "MODEL",
-     .help = "a model's folder, or one made by vkbert vocab"},
+     .help = "a folder, also one made by vkbert vocab, or a name on the hub, as "
+             "bert-base-uncased"},
     FLAG_GROUP("Lines of standard input"),
     {"pair", FLAG_BOOL, AT(pair), .help = "each line is two texts with a tab between them"},
     {"decode", FLAG_BOOL, AT(decode), .help = "each line is ids; print their text"},
@@ -229,16 +231,16 @@ cleanup:
 static vkb_status run(cli_state *cli, flag_set *set)
 {
     tokenize_job job = {.cli = cli, .options = set->options};
+    vkb_model_source source = {0};
     vkb_status status = VKB_OK;
     if (job.options->decode && (job.options->pair || job.options->tokens))
         CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT, "--decode goes with neither --pair nor --tokens"));
-    CLI_TRY(cli_check_model(cli, job.options->model));
-    CLI_TRY(vkb_tokenizer_load(cli->ctx, job.options->model, &job.tok));
+    CLI_TRY(model_find(cli, job.options->model, VKB_PART_TOKENIZER, NULL, &source));
+    CLI_TRY(vkb_tokenizer_load(cli->ctx, source.folder, &job.tok));
     job.tree = job.options->json ? cJSON_CreateArray() : NULL;
     CLI_TRY(cli_each_line(cli, job.options->decode ? decode_line : encode_line, &job));
     if (job.invalid)
-        output_warn(&cli->out,
-                    "standard input: %zu bytes are not UTF-8 and were read as U+FFFD",
+        output_warn(&cli->out, "standard input: %zu bytes are not UTF-8 and were read as U+FFFD",
                     job.invalid);
     if (job.tree) {
         status = output_json(cli, job.tree);
@@ -248,6 +250,7 @@ cleanup:
     cJSON_Delete(job.tree);
     vkb_tokens_free(&job.tokens);
     vkb_tokenizer_destroy(&job.tok);
+    vkb_model_source_free(&source);
     return status;
 }
 

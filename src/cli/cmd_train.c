@@ -9,10 +9,17 @@
 
 // ---- Tokenizer and text ----
 
+// NULL: one is trained.
+static const char *tokenizer_folder(const train_run *run)
+{
+    const char *own = run->tokenizer_source.folder;
+    return own ? own : run->model_source.folder;
+}
+
 static vkb_status open_tokenizer(train_run *run)
 {
     const train_options *o = run->options;
-    const char *folder = run->resume ? run->resume : o->tokenizer ? o->tokenizer : o->model;
+    const char *folder = run->resume ? run->resume : tokenizer_folder(run);
     if (folder)
         return vkb_tokenizer_load(run->cli->ctx, folder, &run->tok);
     vkb_vocab_params params = {.vocab_size = (uint32_t)o->vocab_size,
@@ -76,7 +83,7 @@ cleanup:
 
 static const char *model_folder(const train_run *run)
 {
-    return run->resume ? run->resume : run->options->model;
+    return run->resume ? run->resume : run->model_source.folder;
 }
 
 // run->config, without a device.
@@ -129,14 +136,16 @@ static vkb_status check_files(train_run *run)
 {
     const train_options *o = run->options;
     vkb_status status = VKB_OK;
-    if (o->model)
-        CLI_TRY(cli_check_model(run->cli, o->model));
-    if (o->tokenizer)
-        CLI_TRY(cli_check_model(run->cli, o->tokenizer));
-    if (o->config_name && !path_exists(o->config_name))
-        CLI_TRY(cli_fail(run->cli, VKB_BAD_FILE, "%s: there is no such file", o->config_name));
     CLI_TRY(text_check(run->cli, &o->train_files));
     CLI_TRY(text_check(run->cli, &o->validation_files));
+    if (o->model)
+        CLI_TRY(model_find(run->cli, o->model, 0, &o->hub, &run->model_source));
+    if (o->tokenizer)
+        CLI_TRY(model_find(run->cli, o->tokenizer, VKB_PART_TOKENIZER, &o->hub,
+                           &run->tokenizer_source));
+    if (o->config_name && (path_is_folder(o->config_name) || !path_exists(o->config_name)))
+        CLI_TRY(
+            model_find(run->cli, o->config_name, VKB_PART_CONFIG, &o->hub, &run->config_source));
 cleanup:
     return status;
 }
@@ -145,7 +154,7 @@ static vkb_status print_plan(train_run *run)
 {
     vkb_plan_entry *plan = NULL;
     uint64_t total = 0;
-    const char *folder = run->options->tokenizer ? run->options->tokenizer : run->options->model;
+    const char *folder = tokenizer_folder(run);
     vkb_status status = VKB_OK;
     if (folder)
         CLI_TRY(vkb_tokenizer_load(run->cli->ctx, folder, &run->tok));
@@ -240,6 +249,9 @@ static vkb_status run_end(train_run *run, vkb_status status)
     vkb_dataset_destroy(&run->train);
     vkb_tokenizer_destroy(&run->tok);
     free(run->resume);
+    vkb_model_source_free(&run->config_source);
+    vkb_model_source_free(&run->tokenizer_source);
+    vkb_model_source_free(&run->model_source);
     return cli_close_device(run->cli, &run->device, status);
 }
 

@@ -13,12 +13,14 @@
 
 #include "cli/cli.h"
 #include "cli/files.h"
+#include "cli/models.h"
 #include "cli/text_flags.h"
 
 typedef struct train_options {
     common_options common;
     // model
     const char *model, *model_type, *size, *config_name, *config_overrides, *tokenizer;
+    hub_options hub;
     int64_t vocab_size, min_frequency;
     bool cased;
     const char *recipe, *position_init, *key_init;
@@ -53,6 +55,8 @@ typedef struct train_run {
     train_options *options;
     bool do_train, do_eval;
     char *resume; // the folder that the run goes on from, or NULL
+    // Of the flags; the folder is NULL without the flag.
+    vkb_model_source model_source, tokenizer_source, config_source;
 
     vkb_device *device;
     vkb_tokenizer *tok;

@@ -206,9 +206,9 @@ static vkb_status read_config(train_run *run)
             status = vkb_config_override(run->cli->ctx, recipe_overrides, &run->config);
         return status;
     }
-    bool folder = path_is_folder(o->config_name);
-    if (folder && !path_in(path, o->config_name, "config.json"))
-        return cli_fail(run->cli, VKB_BAD_FILE, "%s: the path is too long", o->config_name);
+    const char *folder = run->config_source.folder;
+    if (folder && !path_in(path, folder, "config.json"))
+        return cli_fail(run->cli, VKB_BAD_FILE, "%s: the path is too long", folder);
     return vkb_config_read(run->cli->ctx, folder ? path : o->config_name, &run->config);
 }
 

@@ -211,12 +211,20 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+static const char *started_from(const train_run *run)
+{
+    const char *model = run->options->model;
+    return run->model_source.name ? run->model_source.name
+           : model                ? base_name(model)
+                                  : "random weights";
+}
+
 static void add_model(const train_run *run, card_text *card)
 {
     const vkb_config *c = &run->config;
     const train_options *o = run->options;
     add(card, "| | |\n|---|---|\n");
-    add(card, "| started from | %s |\n", o->model ? base_name(o->model) : "random weights");
+    add(card, "| started from | %s |\n", started_from(run));
     add(card, "| parameters | %s |\n", show_count(vkb_model_parameters(run->model)).text);
     add(card, "| layers, hidden, heads, intermediate | %u, %u, %u, %u |\n", c->num_hidden_layers,
         c->hidden_size, c->num_attention_heads, c->intermediate_size);
@@ -280,8 +288,8 @@ static void add_inherited(const train_run *run, card_text *card)
 {
     static const char *const keys[] = {"license:", "license_name:", "license_link:", "language:"};
     char path[PATH_BYTES], line[1024];
-    const train_options *o = run->options;
-    FILE *file = o->model && path_in(path, o->model, "README.md") ? fopen(path, "rb") : NULL;
+    const char *folder = run->model_source.folder;
+    FILE *file = folder && path_in(path, folder, "README.md") ? fopen(path, "rb") : NULL;
     bool inside = file && fgets(line, sizeof(line), file) && strncmp(line, "---", 3) == 0;
     while (inside && fgets(line, sizeof(line), file) && strncmp(line, "---", 3) != 0)
         for (size_t i = 0; i < CLI_COUNT(keys); i++) {
@@ -302,9 +310,8 @@ static vkb_status write_card(train_run *run)
     const char *folder = run->options->output_dir;
     add(card,
         "---\nlibrary_name: transformers\npipeline_tag: fill-mask\ntags:\n- bert\n- vkbert\n");
-    if (run->options->model && !path_exists(run->options->model)) // a name on the hub
-        add(card, "base_model: %.*s\n", (int)strcspn(run->options->model, "@"),
-            run->options->model);
+    if (run->model_source.name)
+        add(card, "base_model: %s\n", run->model_source.name);
     add_inherited(run, card);
     add(card, "---\n\n# %s\n\nA BERT for masked-language modelling, trained with vkbert %s.\n\n",
         base_name(folder), vkb_version());

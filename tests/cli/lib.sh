@@ -16,6 +16,9 @@ cd "$work" || exit 1
 export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}}
 export XDG_CACHE_HOME=$work/cache NO_COLOR=1 LC_ALL=C
 unset VKBERT_DEVICE VKBERT_CACHE
+# The hub's cache is a new one, and nothing is asked for outside of this machine.
+unset ${!HF_*} HUGGINGFACE_HUB_CACHE HUGGING_FACE_HUB_TOKEN TRANSFORMERS_OFFLINE
+export HF_HOME=$work/hf HF_HUB_OFFLINE=1
 failures=0 checks=0 out= err=
 
 # With VKBERT_VALIDATE=1 under the validation layers: the program then fails after any message.
