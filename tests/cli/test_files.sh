@@ -46,6 +46,25 @@ has "$err" "nowhere.txt"
 run 2 vkbert eval -m folder
 run 2 vkbert info
 
+# ---- pytorch_model.bin: listed, or refused before anything in it could run ----
+mkdir torch
+echo '{"model_type":"bert","vocab_size":99}' > torch/config.json
+cp "$cli_tests/../fixtures/torch/legacy.bin" torch/pytorch_model.bin
+run 0 vkbert info -m torch
+for line in "module.f32 F32 [3,5]" "bf16 BF16 [2,3]" "transposed F32 [5,3]" "i64 I64 [1,6]"; do
+    has "$(tr -s ' ' < out)" " $line"
+done
+printf '\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e\x80\x02M\xe9\x03.%b%b' \
+    '\x80\x02}U\x0dlittle_endian\x88s.' '\x80\x02cposix\nsystem\nU\x07touch x\x85R.' > torch/pytorch_model.bin
+run 3 vkbert info -m torch
+sentence
+has "$err" "unsupported global posix.system at byte 44, refusing"
+check test ! -e x
+head -c 1000 "$cli_tests/../fixtures/torch/zip.bin" > torch/pytorch_model.bin
+run 3 vkbert info -m torch
+sentence
+has "$err" "torch/pytorch_model.bin: is truncated"
+
 # ---- Output that cannot be written: exit code 1, nothing half-written. root may write anywhere but there. ----
 for place in text.txt/run /proc/vkbert/run /dev/null; do
     run 1 vkbert vocab --text text.txt -o $place
