@@ -26,7 +26,7 @@ static void check_config(vkb_context *ctx, const char *folder)
     if (vkb_config_read(ctx, temp_path(folder, "config.json"), &config) != VKB_OK)
         return;
     char *written = temp_folder();
-    if (hf_config_write(ctx, written, &config) != VKB_OK ||
+    if (hf_config_write(ctx, written, &config, NULL) != VKB_OK ||
         vkb_config_read(ctx, temp_path(written, "config.json"), &again) != VKB_OK ||
         memcmp(&config, &again, sizeof(config)) != 0) {
         fprintf(stderr, "%s\n", vkb_error(ctx));
