@@ -23,7 +23,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 try:
     import torch
-    from transformers import AutoModelForMaskedLM, AutoTokenizer, BertForPreTraining
+    from transformers import AutoModelForMaskedLM, AutoTokenizer, BertForPreTraining, TrainerState
 except ImportError as error:
     print(f"skipped: {error}: the check needs the Python packages torch and transformers")
     sys.exit(77)
@@ -184,6 +184,9 @@ def check_small(program, folder):
            "--recipe", "small", "--vocab-size", "150", "--objective", "mlm+nsp", "--max-steps", "60", "--quiet",
            "--config-overrides", "hidden_size=32,num_hidden_layers=2,intermediate_size=64")
     model, tokenizer = BertForPreTraining.from_pretrained(both).eval(), AutoTokenizer.from_pretrained(both)
+    state = TrainerState.load_from_json(os.path.join(both, "trainer_state.json"))
+    check(state.global_step == 60 and [entry["step"] for entry in state.log_history if "loss" in entry] == [1, 60],
+          f"trainer_state.json: step {state.global_step}, log_history {state.log_history}")
     cases = {
         "grouped": [],
         "lines": ["--line-by-line"],

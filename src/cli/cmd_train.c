@@ -195,22 +195,11 @@ cleanup:
     return status;
 }
 
-static vkb_status open_metrics_log(train_run *run)
-{
-    char path[PATH_BYTES];
-    if (!path_in(path, run->options->output_dir, "metrics.jsonl"))
-        return cli_fail(run->cli, VKB_IO, "%s: the path is too long", run->options->output_dir);
-    run->metrics_log = fopen(path, run->resume ? "a" : "w");
-    if (!run->metrics_log)
-        return cli_fail(run->cli, VKB_IO, "%s cannot be written: %s", path, strerror(errno));
-    return VKB_OK;
-}
-
 static vkb_status train_stage(train_run *run)
 {
     vkb_status status = VKB_OK;
     train_clear_folder(run);
-    CLI_TRY(open_metrics_log(run));
+    CLI_TRY(train_open_history(run));
     if (run->options->eval_on_start && run->valid && !run->resume) {
         CLI_TRY(train_evaluate(run, &run->before, "before training"));
         run->evaluated_before = true;
@@ -241,8 +230,7 @@ cleanup:
 
 static vkb_status run_end(train_run *run, vkb_status status)
 {
-    if (run->metrics_log)
-        fclose(run->metrics_log);
+    train_close_history(run);
     vkb_trainer_destroy(&run->trainer);
     vkb_model_destroy(&run->model);
     vkb_dataset_destroy(&run->valid);

@@ -4,6 +4,7 @@
 //   train_recipe.c    flags -> what the library is asked for; --recipe small
 //   train_folder.c    the output folder: what is there, checkpoints, clearing, final save
 //   train_loop.c      steps, progress, signals
+//   train_history.c   what is logged on the way: metrics.jsonl, log_history
 //   train_report.c    results in JSON and the model card
 //   cmd_train.c       the stages, in order
 #ifndef VKB_CLI_TRAIN_H
@@ -69,6 +70,7 @@ typedef struct train_run {
     vkb_eval_params eval_params;
 
     FILE *metrics_log;               // out/metrics.jsonl
+    cJSON *history;                  // its lines
     vkb_metrics metrics;             // of the newest finished step
     uint64_t submitted;              // steps
     double loss_sum, losses;         // over all steps of this run
@@ -107,10 +109,18 @@ vkb_status train_evaluate(train_run *run, vkb_eval_result *result, const char *w
 // writes a checkpoint.
 void train_catch_signals(void);
 
-// ---- train_report.c ----
+// ---- train_history.c ----
 
+vkb_status train_open_history(train_run *run); // that of the checkpoint that the run goes on from
+void train_close_history(train_run *run);
 vkb_status train_log_step(train_run *run);
 vkb_status train_log_eval(train_run *run, const vkb_eval_result *result);
+void train_add_eval_figures(const train_run *run, const vkb_eval_result *r, cJSON *tree);
+// Adds the history to the trainer state that was saved in the folder.
+vkb_status train_save_history(train_run *run, const char *folder);
+
+// ---- train_report.c ----
+
 vkb_status train_write_reports(train_run *run);
 void train_print_summary(const train_run *run);
 

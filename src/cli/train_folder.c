@@ -215,6 +215,7 @@ static vkb_status save_into(train_run *run, const char *folder, bool rounded)
     CLI_TRY(vkb_tokenizer_save(run->tok, folder));
     CLI_TRY(rounded ? vkb_trainer_save_state(run->trainer, folder)
                     : vkb_trainer_save(run->trainer, folder));
+    CLI_TRY(train_save_history(run, folder));
     CLI_TRY(vkb_model_save(run->model, folder, &params)); // last: it marks a finished run
 cleanup:
     return status;

@@ -1,89 +1,16 @@
-// What a run leaves to read: a line a logged step in metrics.jsonl, the results as transformers'
-// Trainer names them, and a model card with the true numbers.
+// What a run leaves to read at its end: the results as transformers' Trainer names them, and a model
+// card with the true numbers.
 #include "cli/train.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-// ---- metrics.jsonl ----
-
-// Appends the tree as a line and deletes it. A line, unlike a file, may be the last of a run that
-// broke off.
-static vkb_status append_line(train_run *run, cJSON *tree)
-{
-    char *text = tree ? cJSON_PrintUnformatted(tree) : NULL;
-    cJSON_Delete(tree);
-    if (!text)
-        return cli_fail_memory(run->cli);
-    bool written = fprintf(run->metrics_log, "%s\n", text) > 0 && fflush(run->metrics_log) == 0;
-    free(text);
-    if (written)
-        return VKB_OK;
-    return cli_fail(run->cli, VKB_IO, "%s/metrics.jsonl cannot be written: %s",
-                    run->options->output_dir, strerror(errno));
-}
-
 static void add_number(cJSON *tree, const char *name, double value)
 {
     cJSON_AddNumberToObject(tree, name, value);
-}
-
-vkb_status train_log_step(train_run *run)
-{
-    const vkb_metrics *m = &run->metrics;
-    if (!run->metrics_log)
-        return VKB_OK;
-    cJSON *tree = cJSON_CreateObject();
-    add_number(tree, "step", (double)m->step);
-    add_number(tree, "epoch", m->epoch);
-    add_number(tree, "loss", run->log_loss_sum / run->log_losses);
-    add_number(tree, "learning_rate", m->learning_rate);
-    add_number(tree, "grad_norm", m->grad_norm);
-    add_number(tree, "masked_tokens", (double)m->masked_tokens);
-    add_number(tree, "overflowed_tokens", (double)m->overflowed_tokens);
-    if (run->params.objective != VKB_OBJECTIVE_MLM) {
-        add_number(tree, "next_sentence_loss", m->next_sentence_loss);
-        add_number(tree, "next_sentence_accuracy", m->next_sentence_accuracy);
-    }
-    add_number(tree, "tokens_per_second", m->tokens_per_second);
-    add_number(tree, "stalls", (double)m->stalls);
-    add_number(tree, "seconds", m->seconds);
-    run->log_loss_sum = 0;
-    run->log_losses = 0;
-    return append_line(run, tree);
-}
-
-// transformers' names where it has one. A perplexity beyond doubles is null: JSON has no infinity.
-static void add_eval_figures(const train_run *run, const vkb_eval_result *r, cJSON *tree)
-{
-    const vkb_objective objective = run->eval_params.objective;
-    if (objective == VKB_OBJECTIVE_NSP) {
-        add_number(tree, "eval_loss", r->next_sentence_loss);
-    } else {
-        add_number(tree, "eval_loss", r->loss);
-        add_number(tree, "perplexity", r->perplexity);
-        add_number(tree, "eval_accuracy", r->top1);
-        add_number(tree, "eval_accuracy_top5", r->top5);
-    }
-    if (objective != VKB_OBJECTIVE_MLM) {
-        add_number(tree, "eval_next_sentence_loss", r->next_sentence_loss);
-        add_number(tree, "eval_next_sentence_accuracy", r->next_sentence_accuracy);
-    }
-}
-
-vkb_status train_log_eval(train_run *run, const vkb_eval_result *result)
-{
-    if (!run->metrics_log)
-        return VKB_OK;
-    cJSON *tree = cJSON_CreateObject();
-    add_number(tree, "step", (double)run->metrics.step);
-    add_number(tree, "epoch", run->metrics.epoch);
-    add_eval_figures(run, result, tree);
-    return append_line(run, tree);
 }
 
 // ---- Results ----
@@ -128,7 +55,7 @@ static cJSON *eval_results(const train_run *run)
         add_number(tree, "epoch", run->metrics.epoch);
     if (run->evaluated_before)
         add_number(tree, "eval_loss_before", run->before.loss);
-    add_eval_figures(run, r, tree);
+    train_add_eval_figures(run, r, tree);
     add_number(tree, "eval_masked_tokens", (double)r->masked_tokens);
     add_number(tree, "eval_mlm_probability", run->eval_params.mask.mlm_probability);
     add_number(tree, "unigram_entropy", vkb_dataset_unigram_entropy(run->valid));
@@ -265,21 +192,28 @@ static void add_training(const train_run *run, card_text *card)
 static void add_evaluation(const train_run *run, card_text *card)
 {
     const vkb_eval_result *r = &run->after;
-    add(card, "\n## Evaluation\n\nOn held-out text, %g %% of the tokens masked%s, %s of them.\n\n",
-        100 * run->eval_params.mask.mlm_probability,
-        run->eval_params.mask.mask_replace_prob == 1 ? " (always [MASK])" : "",
-        show_count(r->masked_tokens).text);
-    add(card, "| | |\n|---|---|\n");
-    if (run->evaluated_before)
+    const vkb_objective objective = run->eval_params.objective;
+    const bool masked = objective != VKB_OBJECTIVE_NSP;
+    add(card, "\n## Evaluation\n\nOn held-out text");
+    if (masked)
+        add(card, ", %g %% of the tokens masked%s, %s of them",
+            100 * run->eval_params.mask.mlm_probability,
+            run->eval_params.mask.mask_replace_prob == 1 ? " (always [MASK])" : "",
+            show_count(r->masked_tokens).text);
+    add(card, ".\n\n| | |\n|---|---|\n");
+    if (masked && run->evaluated_before)
         add(card, "| loss before training | %.4f nats |\n", run->before.loss);
-    add(card, "| loss | %.4f nats |\n", r->loss);
-    add(card, "| unigram entropy: the loss without context | %.4f nats |\n",
-        vkb_dataset_unigram_entropy(run->valid));
-    add(card, "| perplexity | %.3f |\n", r->perplexity);
-    if (run->eval_params.objective != VKB_OBJECTIVE_MLM)
+    if (masked) {
+        add(card, "| loss | %.4f nats |\n", r->loss);
+        add(card, "| unigram entropy: the loss without context | %.4f nats |\n",
+            vkb_dataset_unigram_entropy(run->valid));
+        add(card, "| perplexity | %.3f |\n", r->perplexity);
+        add(card, "| right at once, within five | %.2f %%, %.2f %% |\n", 100 * r->top1,
+            100 * r->top5);
+    }
+    if (objective != VKB_OBJECTIVE_MLM)
         add(card, "| next sentence: loss, right | %.4f nats, %.2f %% |\n", r->next_sentence_loss,
             100 * r->next_sentence_accuracy);
-    add(card, "| right at once, within five | %.2f %%, %.2f %% |\n", 100 * r->top1, 100 * r->top5);
 }
 
 // What the card of the model that was trained on says of itself and still holds: its license and its
@@ -354,17 +288,18 @@ void train_print_summary(const train_run *run)
                show_seconds(m->seconds).text);
         printf("train loss  %.4f nats per masked token, mean over the run\n", mean_loss(run));
     }
-    if (run->evaluated_before)
+    const bool masked = run->eval_params.objective != VKB_OBJECTIVE_NSP;
+    if (masked && run->evaluated_before)
         printf("before      %.4f nats on held-out text\n", run->before.loss);
-    if (run->evaluated) {
+    if (masked && run->evaluated) {
         printf("held out    %.4f nats, perplexity %.3f, top-1 %.2f %%, top-5 %.2f %%\n",
                run->after.loss, run->after.perplexity, 100 * run->after.top1,
                100 * run->after.top5);
         printf("unigram     %.4f nats: the loss without any context\n",
                vkb_dataset_unigram_entropy(run->valid));
-        if (run->eval_params.objective != VKB_OBJECTIVE_MLM)
-            printf("next        %.4f nats a pair, %.2f %% right\n", run->after.next_sentence_loss,
-                   100 * run->after.next_sentence_accuracy);
     }
+    if (run->evaluated && run->eval_params.objective != VKB_OBJECTIVE_MLM)
+        printf("next        %.4f nats a pair, %.2f %% right\n", run->after.next_sentence_loss,
+               100 * run->after.next_sentence_accuracy);
     printf("saved in    %s\n", run->options->output_dir);
 }

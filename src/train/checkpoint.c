@@ -9,7 +9,9 @@
 
 #define MOMENTS_FILE "optimizer.safetensors"
 #define STATE_FILE "trainer_state.json"
-#define STATE_OWN "vkbert" // our part of trainer_state.json, beside transformers' keys
+// Our part of trainer_state.json: transformers' TrainerState takes what is below that key as it is.
+#define STATE_FOREIGN "stateful_callbacks"
+#define STATE_OWN "vkbert"
 
 // Everything that must be the same again: X(key, place in the trainer).
 #define STATE_LIST(X)                                                                              \
@@ -43,7 +45,8 @@ static char *state_print(const vkb_trainer *t)
 {
     bool ok = true;
     cJSON *state = cJSON_CreateObject();
-    cJSON *own = state ? cJSON_AddObjectToObject(state, STATE_OWN) : NULL;
+    cJSON *foreign = state ? cJSON_AddObjectToObject(state, STATE_FOREIGN) : NULL;
+    cJSON *own = foreign ? cJSON_AddObjectToObject(foreign, STATE_OWN) : NULL;
     ok = own && cJSON_AddNumberToObject(state, "epoch", t->last.epoch) &&
          cJSON_AddNumberToObject(state, "global_step", (double)t->at.step) &&
          cJSON_AddNumberToObject(state, "max_steps", (double)t->at.max_steps) &&
@@ -99,7 +102,8 @@ cleanup:
 static vkb_status state_read(vkb_trainer *t, const char *path, const cJSON *state)
 {
     vkb_context *ctx = gpu_context(t->model->dev);
-    const cJSON *own = cJSON_GetObjectItemCaseSensitive(state, STATE_OWN);
+    const cJSON *foreign = cJSON_GetObjectItemCaseSensitive(state, STATE_FOREIGN);
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(foreign ? foreign : state, STATE_OWN);
     const cJSON *step = cJSON_GetObjectItemCaseSensitive(state, "global_step");
     const cJSON *max_steps = cJSON_GetObjectItemCaseSensitive(state, "max_steps");
     const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(own, "seconds");

@@ -37,6 +37,10 @@ has "$out" "heads       masked tokens, next sentence"
 has "$(cat run/all_results.json)" "eval_next_sentence_accuracy"
 run 0 vkbert eval -m run --validation-file valid.txt --objective nsp --device cpu
 has "$out" "nats a pair"
+run 0 $train -o pairs --objective nsp --do_train --do_eval
+same "$(value pairs/eval_results.json eval_loss)" "$(value pairs/eval_results.json eval_next_sentence_loss)"
+lacks "$(cat pairs/README.md pairs/eval_results.json)" perplexity
+has "$(cat pairs/README.md)" "| next sentence: loss, right | "
 run 0 vkbert train -m run --train_file text.txt --max_steps 2 --device cpu -o more --learning_rate 1e-3
 has "$(cat more/config.json)" "BertForPreTraining"
 

@@ -9,6 +9,25 @@ run 0 vkbert train $tiny --do_train --max_steps 12 --resume_from_checkpoint whol
 check cmp whole/model.safetensors resumed/model.safetensors
 has "$err" "going on from step 4"
 
+# ---- What was logged is logged once, in metrics.jsonl and in trainer_state.json ----
+run 0 vkbert train $tiny --do_train --max_steps 6 --logging_steps 1 --save_steps 4 -o logged
+steps() { grep -o '"step":[	 ]*[0-9]*' "$1" | tr -d '\t ' | cut -d: -f2 | tr '\n' ' '; }
+before=$(steps logged/metrics.jsonl) # a step that ended unseen has no line
+has "$before" "1 "
+same "$(steps logged/trainer_state.json)" "$before"
+kept=$(steps logged/checkpoint-4/trainer_state.json)
+has "$before" "$kept"
+has "$kept" "4 "
+cp logged/metrics.jsonl before.jsonl
+run 0 vkbert train $tiny --do_train --max_steps 6 --logging_steps 1 --resume_from_checkpoint logged/checkpoint-4 -o logged
+has "$(steps logged/metrics.jsonl)" "$kept"
+same "$(steps logged/metrics.jsonl | tr ' ' '\n' | sort | uniq -d | grep .)" ""
+same "$(steps logged/trainer_state.json)" "$(steps logged/metrics.jsonl)"
+lines=$(wc -w <<< "$kept")
+same "$(head -n "$lines" logged/metrics.jsonl)" "$(head -n "$lines" before.jsonl)"
+same "$(value logged/trainer_state.json global_step)" 6
+same "$(value logged/trainer_state.json best_metric)" null
+
 # ---- A finished run is neither overwritten nor trained over ----
 before=$(cd whole && cksum *.json *.safetensors)
 run 2 vkbert train $tiny --do_train --max_steps 12 -o whole
