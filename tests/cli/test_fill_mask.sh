@@ -87,6 +87,16 @@ has "$out" "bert.embeddings.word_embeddings.weight"
 has "$out" "heads       masked tokens
 "
 
+# ---- By its name on the hub, from the hub's cache ----
+cached=hf/hub/models--owner--model commit=0123456789abcdef0123456789abcdef01234567
+mkdir -p $cached/refs $cached/snapshots
+printf $commit > $cached/refs/main
+cp -r model $cached/snapshots/$commit
+run 0 vkbert fill-mask -m model --json "the [MASK]"
+same=$out
+run 0 vkbert fill-mask -m owner/model --json "the [MASK]"
+same "$out" "$same"
+
 # ---- Devices ----
 run 0 vkbert devices --json
 is_json out

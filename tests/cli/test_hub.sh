@@ -358,6 +358,33 @@ rm root/owner/nothing/model.safetensors
 run 3 vkbert pull owner/nothing
 has "$err" "neither model.safetensors nor pytorch_model.bin"
 
+# ---- huggingface_hub finds what vkbert fetched, and the reverse ----
+if [ -n "${VKBERT_PYTHON:-}" ]; then
+    export HF_HUB_DISABLE_TELEMETRY=1
+    fresh
+    run 0 vkbert pull owner/tiny
+    folder=$out
+    : > root/log
+    run 0 "$VKBERT_PYTHON" -c 'import huggingface_hub as hub
+print(hub.snapshot_download("owner/tiny", local_files_only=True))
+print(hub.hf_hub_download("owner/tiny", "model.safetensors"), hub.scan_cache_dir().warnings)'
+    same "$out" "$folder
+$folder/model.safetensors []"
+    same "$(requests cdn)" 0
+    fresh
+    run 0 "$VKBERT_PYTHON" -c 'import huggingface_hub as hub
+print(hub.snapshot_download("owner/tiny", revision="v1"))'
+    folder=$out
+    : > root/log
+    HF_HUB_OFFLINE=1 run 0 vkbert pull owner/tiny@v1
+    same "$out" "$folder"
+    run 0 vkbert pull owner/tiny@v1
+    same "$out" "$folder"
+    same "$(requests '')" 1
+else
+    skip "huggingface_hub is compared with when VKBERT_PYTHON names a Python that has it"
+fi
+
 # ---- A terminal sees a bar ----
 fresh "cdn stall 20000 times=1"
 HF_HUB_DOWNLOAD_TIMEOUT=1 TERM=xterm python3 -c 'import os, pty, sys
