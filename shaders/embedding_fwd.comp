@@ -3,7 +3,7 @@
 //   0  ids        u32[tokens]     in        4  type      f32[types][cols]      in
 //   1  types      u32[tokens]     in        5  position  f32[positions][cols]  in
 //   2  positions  u32[tokens]     in        6  y         f32[tokens][cols]     out
-//   3  word       f32[V][cols]    in
+//   3  word       f32[V][cols]    in, or a part of it
 //   constants: 0 local size                 grid: one workgroup a token
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -23,9 +23,9 @@ layout(push_constant) uniform push { embedding_params p; };
 void main()
 {
     uint t = group_index();
-    if (t >= p.tokens)
+    if (t >= p.tokens || ids[t] - p.first >= p.count) // another part's, also below first: unsigned
         return;
-    uint w = ids[t] * p.cols, k = types[t] * p.cols, q = positions[t] * p.cols;
+    uint w = (ids[t] - p.first) * p.cols, k = types[t] * p.cols, q = positions[t] * p.cols;
     for (uint c = gl_LocalInvocationID.x; c < p.cols; c += gl_WorkGroupSize.x)
         y[t * p.cols + c] = word[w + c] + type[k + c] + position[q + c];
 }

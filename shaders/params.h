@@ -88,11 +88,13 @@ struct softmax_params {
 
 struct embedding_params {
     uint tokens, cols;
+    uint first, count; // the words of this part of the table
 };
 
 struct scatter_params {
     uint tokens, cols;
     uint skip, use_skip; // a key whose rows are left out (padding_idx)
+    uint first, count;   // the keys of this part of the table
 };
 
 struct rows_params {

@@ -5,7 +5,7 @@
 //   0  keys   u32[tokens]        in       constants: 0 local size
 //   1  links  u32[tokens][2]     in       grid: one workgroup a token, z shares the columns
 //   2  dy     f32[tokens][cols]  in
-//   3  table  f32[any][cols]     in and out
+//   3  table  f32[any][cols]     in and out, or a part of it
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -27,7 +27,7 @@ void main()
     if (first >= p.tokens || links[2 * first + 1] == 0)
         return;
     uint key = keys[first];
-    if (p.use_skip != 0 && key == p.skip)
+    if (key - p.first >= p.count || (p.use_skip != 0 && key == p.skip)) // another part's, or skipped
         return;
     uint width = EACH * gl_WorkGroupSize.x;
     for (uint c = gl_WorkGroupID.z * width + gl_LocalInvocationID.x; c < p.cols;
@@ -43,7 +43,7 @@ void main()
         [[unroll]] for (uint j = 0; j < EACH; j++) {
             uint column = c + j * gl_WorkGroupSize.x;
             if (column < p.cols)
-                table[key * p.cols + column] += sum[j];
+                table[(key - p.first) * p.cols + column] += sum[j];
         }
     }
 }

@@ -49,6 +49,7 @@ typedef struct bert_slab {
     uint64_t bytes;
     bert_decay decay; // of all its tensors, and so is the part
     bert_part part;
+    const char *only; // the name of its tensor, when that has it for itself; NULL: it has several
 } bert_slab;
 
 typedef struct bert_layout {
@@ -59,7 +60,7 @@ typedef struct bert_layout {
     uint64_t elements; // without padding
 } bert_layout;
 
-// No slab is larger than slab_limit bytes; VKB_OUT_OF_MEMORY names a tensor that is on its own.
+// No slab is larger than slab_limit bytes, but for one tensor alone that is.
 vkb_status bert_layout_create(vkb_context *ctx, const vkb_config *config, uint64_t slab_limit,
                               uint64_t alignment, bert_layout *out);
 void bert_layout_free(bert_layout *layout);

@@ -1,7 +1,7 @@
 // Where each parameter lies: the walk over params.def, with the model's sizes put in.
 //
 // Tensors are put one behind the other into slabs, a slab being one buffer no larger than the device
-// can bind. Those with weight decay and those without never share a slab, nor those of different
+// can bind; a tensor that is larger has one for itself, and operations bind parts of it. Those with weight decay and those without never share a slab, nor those of different
 // heads, so that AdamW is one run a slab.
 #include "bert/bert.h"
 
@@ -65,7 +65,9 @@ static void slabs_assign(bert_layout *layout, uint64_t limit, uint64_t alignment
             uint64_t padded = (t->bytes + alignment - 1) / alignment * alignment;
             if (!slab || slab->bytes + padded > limit) {
                 slab = &layout->slabs[layout->slab_count++];
-                *slab = (bert_slab){.decay = decay, .part = part};
+                *slab = (bert_slab){.decay = decay, .part = part, .only = t->name};
+            } else {
+                slab->only = NULL;
             }
             t->slab = (uint32_t)(slab - layout->slabs);
             t->offset = slab->bytes;
@@ -87,18 +89,6 @@ vkb_status bert_layout_create(vkb_context *ctx, const vkb_config *config, uint64
     }
     tensors_list(config, layout.tensors);
     slab_limit -= slab_limit % alignment;
-    for (uint32_t i = 0; i < layout.tensor_count; i++) {
-        const bert_tensor *t = &layout.tensors[i];
-        if (t->bytes <= slab_limit)
-            continue;
-        vkb_status status = vkb_fail(
-            ctx, VKB_OUT_OF_MEMORY,
-            "%s takes %llu MiB, but this device binds at most %llu MiB at once: choose a smaller "
-            "vocabulary or another device",
-            t->name, (unsigned long long)(t->bytes >> 20), (unsigned long long)(slab_limit >> 20));
-        bert_layout_free(&layout);
-        return status;
-    }
     slabs_assign(&layout, slab_limit, alignment);
     if (layout.slab_count > BERT_MAX_SLABS) {
         vkb_status status =
@@ -153,8 +143,12 @@ vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32
     if (!params.slabs || !params.layers)
         BASE_TRY(vkb_fail_memory(gpu_context(dev), layers * sizeof(*params.layers), what));
     for (uint32_t i = 0; i < layout->slab_count; i++) {
-        char name[64];
-        snprintf(name, sizeof(name), "%s %u", what, i);
+        const char *only = layout->slabs[i].only;
+        char name[128];
+        if (only)
+            snprintf(name, sizeof(name), "%s of %s", what, only);
+        else
+            snprintf(name, sizeof(name), "%s %u", what, i);
         BASE_TRY(gpu_buffer_create(dev, name, layout->slabs[i].bytes, GPU_LOCAL, &params.slabs[i]));
     }
     views_set(&params, layout, layers);

@@ -12,9 +12,9 @@
 static vkb_status model_allocate(vkb_device *dev, const vkb_config *config, vkb_model **out)
 {
     vkb_status status = VKB_OK;
-    const vkb_device_info *info = vkb_device_get_info(dev);
-    uint64_t limit = info->max_storage_range < info->max_allocation ? info->max_storage_range
-                                                                    : info->max_allocation;
+    const uint64_t allocation = vkb_device_get_info(dev)->max_allocation;
+    const uint64_t limit =
+        gpu_binding_limit(dev) < allocation ? gpu_binding_limit(dev) : allocation;
     vkb_model *model = calloc(1, sizeof(*model));
     if (!model)
         return vkb_fail_memory(gpu_context(dev), sizeof(*model), "the model");

@@ -11,12 +11,6 @@ static vkb_status check_size(vkb_device *dev, const char *name, uint64_t bytes)
     const vkb_device_info *info = &dev->physical.info;
     if (bytes == 0)
         return vkb_fail(dev->ctx, VKB_BAD_ARGUMENT, "buffer %s: 0 bytes were asked for", name);
-    if (bytes > info->max_storage_range)
-        return vkb_fail(dev->ctx, VKB_OUT_OF_MEMORY,
-                        "buffer %s: %" PRIu64 " bytes, but %s allows %" PRIu64
-                        " in one storage buffer (maxStorageBufferRange): a smaller batch, length "
-                        "or model needs less",
-                        name, bytes, info->name, info->max_storage_range);
     if (bytes > info->max_allocation)
         return vkb_fail(dev->ctx, VKB_OUT_OF_MEMORY,
                         "buffer %s: %" PRIu64 " bytes, but %s allows %" PRIu64
@@ -94,6 +88,16 @@ uint64_t gpu_alignment(const vkb_device *dev)
 {
     uint64_t alignment = dev->physical.limits.minStorageBufferOffsetAlignment;
     return alignment < 16 ? 16 : alignment;
+}
+
+uint64_t gpu_binding_limit(const vkb_device *dev)
+{
+    return dev->binding_limit ? dev->binding_limit : dev->physical.info.max_storage_range;
+}
+
+void gpu_test_limit_binding(vkb_device *dev, uint64_t bytes)
+{
+    dev->binding_limit = bytes;
 }
 
 void *gpu_mapped(gpu_view view)

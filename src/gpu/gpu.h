@@ -33,7 +33,7 @@ typedef struct gpu_view {
 
 // Bytes 0 to `bytes` of a new buffer; contents are undefined. The name is copied, and shows in
 // RenderDoc, validation messages and error sentences. VKB_OUT_OF_MEMORY: also when bytes exceed what
-// one allocation or one storage-buffer binding may have on this device, and says which.
+// one allocation may have on this device.
 vkb_status gpu_buffer_create(vkb_device *dev, const char *name, uint64_t bytes, gpu_memory memory,
                              gpu_buffer **out);
 void gpu_buffer_destroy(gpu_buffer **buffer);
@@ -42,6 +42,8 @@ gpu_view gpu_whole(gpu_buffer *buffer);
 // offset is a multiple of gpu_alignment if the part is bound to a kernel, of 4 if it is only copied.
 gpu_view gpu_part(gpu_view view, uint64_t offset, uint64_t bytes);
 uint64_t gpu_alignment(const vkb_device *dev); // bytes, at least 16
+// Bytes that one binding of a kernel may have (maxStorageBufferRange); a buffer may be larger.
+uint64_t gpu_binding_limit(const vkb_device *dev);
 void *gpu_mapped(gpu_view view);               // GPU_UPLOAD and GPU_READBACK; NULL otherwise
 
 // Block until done; direct where the memory is mapped, else through a staging buffer. The device
@@ -152,5 +154,7 @@ gpu_counters gpu_count(const vkb_device *dev);
 void gpu_test_limit_memory(vkb_device *dev, uint64_t bytes);
 // gpu_upload and gpu_download go through staging buffers even where the memory is mapped.
 void gpu_test_force_staging(vkb_device *dev, bool on);
+// No more than `bytes` in one binding, as on a device that binds little; 0 ends it.
+void gpu_test_limit_binding(vkb_device *dev, uint64_t bytes);
 
 #endif

@@ -180,6 +180,7 @@ struct vkb_device {
     gpu_memory_state memory;
     gpu_buffer *staging[2]; // GPU_UPLOAD, GPU_READBACK; created when first needed
     bool force_staging;     // for tests
+    uint64_t binding_limit; // for tests; 0: none but the device's own
 
     gpu_kernel_state kernels[GPU_KERNEL_COUNT];
     VkPipelineCache cache;

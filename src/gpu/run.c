@@ -11,7 +11,7 @@ static bool check_view(gpu_stream *s, const gpu_kernel_entry *k, uint32_t i, gpu
 {
     const char *name = view.buffer->name;
     uint64_t alignment = gpu_alignment(s->dev);
-    uint64_t largest = s->dev->physical.info.max_storage_range;
+    uint64_t largest = gpu_binding_limit(s->dev);
     if (view.buffer->dev != s->dev)
         return REFUSED("kernel %s: binding %u, %s, belongs to another device", k->name, i, name);
     if (view.bytes == 0 || view.bytes > view.buffer->bytes ||
@@ -24,7 +24,8 @@ static bool check_view(gpu_stream *s, const gpu_kernel_entry *k, uint32_t i, gpu
                        " of %s, no multiple of %" PRIu64,
                        k->name, i, view.offset, name, alignment);
     if (view.bytes > largest)
-        return REFUSED("kernel %s: binding %u, %s, is %" PRIu64 " bytes, %s allows %" PRIu64,
+        return REFUSED("kernel %s: binding %u, %s, is %" PRIu64 " bytes, %s allows %" PRIu64
+                       " (maxStorageBufferRange): a smaller batch or length needs less",
                        k->name, i, name, view.bytes, s->dev->physical.info.name, largest);
     return true;
 }

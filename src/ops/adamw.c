@@ -11,13 +11,20 @@ void op_adamw_step(gpu_stream *s, const op_adamw *a)
         !op_has(s, op, "grads", a->grads, a->count) || !op_has(s, op, "m", a->m, a->count) ||
         !op_has(s, op, "v", a->v, a->count))
         return;
-    op_flat f = op_flat_for(s, a->count);
-    gpu_run(s, adamw, .bind = {a->step, a->step_out, a->weights, a->grads, a->m, a->v},
-            .push = &(struct adamw_params){.count = (uint32_t)a->count,
-                                           .beta1 = a->beta1,
-                                           .beta2 = a->beta2,
-                                           .eps = a->eps,
-                                           .weight_decay = a->weight_decay},
-            .spec = {f.size, f.turns, f.aligned}, .spec_count = 3, .groups = f.groups,
-            .flops = 15.0 * (double)a->count);
+    const uint32_t all = (uint32_t)a->count, part = op_rows_bound(s, all, 1);
+    for (uint32_t first = 0, count; first < all; first += count) {
+        count = all - first < part ? all - first : part;
+        op_flat f = op_flat_for(s, count);
+        gpu_run(s, adamw,
+                .bind = {a->step, a->step_out, op_part(a->weights, first, count),
+                         op_part(a->grads, first, count), op_part(a->m, first, count),
+                         op_part(a->v, first, count)},
+                .push = &(struct adamw_params){.count = count,
+                                               .beta1 = a->beta1,
+                                               .beta2 = a->beta2,
+                                               .eps = a->eps,
+                                               .weight_decay = a->weight_decay},
+                .spec = {f.size, f.turns, f.aligned}, .spec_count = 3, .groups = f.groups,
+                .flops = 15.0 * count);
+    }
 }

@@ -48,9 +48,21 @@ static void sum_columns(gpu_stream *s, const char *op, gpu_view x, gpu_view keys
 void op_sum_columns(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, bool accumulate,
                     gpu_view sums)
 {
-    sum_columns(s, "op_sum_columns", x, (gpu_view){0},
-                (struct columns_params){.rows = rows, .cols = cols, .accumulate = accumulate},
-                sums);
+    static const char op[] = "op_sum_columns";
+    const uint32_t part = op_rows_bound(s, rows, cols);
+    if (!op_has(s, op, "x", x, (uint64_t)rows * cols))
+        return;
+    uint32_t first = 0;
+    do { // also of no rows, whose sums are zeros
+        const uint32_t count = rows - first < part ? rows - first : part;
+        sum_columns(s, op,
+                    part == rows ? x : op_part(x, (uint64_t)first * cols, (uint64_t)count * cols),
+                    (gpu_view){0},
+                    (struct columns_params){
+                        .rows = count, .cols = cols, .accumulate = accumulate || first > 0},
+                    sums);
+        first += count;
+    } while (first < rows);
 }
 
 void op_sum_columns_where(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, gpu_view keys,

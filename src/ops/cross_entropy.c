@@ -15,8 +15,18 @@ static void entropy(gpu_stream *s, const char *op, gpu_view logits, gpu_view lab
         !op_has(s, op, "step_out", step_out, sizeof(struct step_out) / 4))
         return;
     op_group row = op_group_for(s, classes), all = op_group_for(s, count);
-    gpu_run(s, cross_entropy, .bind = {labels, logits, row_stats}, .push = &push,
-            .spec = {row.size, row.one_subgroup}, .spec_count = 2, .groups = gpu_items(count));
+    const uint32_t part = op_rows_bound(s, count, classes);
+    for (uint32_t first = 0, here; first < count; first += here) {
+        here = count - first < part ? count - first : part;
+        struct cross_entropy_params rows = push;
+        rows.capacity = here;
+        gpu_run(s, cross_entropy,
+                .bind = {op_part(labels, first, here),
+                         op_part(logits, (uint64_t)first * classes, (uint64_t)here * classes),
+                         op_part(row_stats, 4ull * first, 4ull * here)},
+                .push = &rows, .spec = {row.size, row.one_subgroup}, .spec_count = 2,
+                .groups = gpu_items(here));
+    }
     gpu_run(s, loss_sum, .bind = {labels, row_stats, step_out}, .push = &push,
             .spec = {all.size, all.one_subgroup}, .spec_count = 2,
             .groups = gpu_items(count ? 1 : 0));

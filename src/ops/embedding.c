@@ -13,6 +13,17 @@ static bool embedding_checks(gpu_stream *s, const char *op, const op_embedding *
            op_has(s, op, "positions", e->positions, e->tokens);
 }
 
+// A table may be larger than what the device binds at once.
+static uint32_t table_rows(const op_embedding *e, gpu_view table)
+{
+    return (uint32_t)(table.bytes / 4 / e->hidden);
+}
+
+static gpu_view table_part(const op_embedding *e, gpu_view table, uint32_t first, uint32_t count)
+{
+    return op_part(table, (uint64_t)first * e->hidden, (uint64_t)count * e->hidden);
+}
+
 void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y)
 {
     static const char op[] = "embedding_fwd";
@@ -21,18 +32,24 @@ void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y)
         !op_has(s, op, "position", e->position, e->hidden) ||
         !op_has(s, op, "y", y, (uint64_t)e->tokens * e->hidden))
         return;
-    gpu_run(s, embedding_fwd,
-            .bind = {e->ids, e->types, e->positions, e->word, e->type, e->position, y},
-            .push = &(struct embedding_params){.tokens = e->tokens, .cols = e->hidden},
-            .spec = {op_group_for(s, e->hidden).size}, .spec_count = 1,
-            .groups = gpu_items(e->tokens));
+    const uint32_t rows = table_rows(e, e->word), part = op_rows_bound(s, rows, e->hidden);
+    for (uint32_t first = 0, count; first < rows; first += count) { // each token is of one part
+        count = rows - first < part ? rows - first : part;
+        gpu_run(s, embedding_fwd,
+                .bind = {e->ids, e->types, e->positions, table_part(e, e->word, first, count),
+                         e->type, e->position, y},
+                .push = &(struct embedding_params){e->tokens, e->hidden, first, count},
+                .spec = {op_group_for(s, e->hidden).size}, .spec_count = 1,
+                .groups = gpu_items(e->tokens));
+    }
 }
 
 // table[keys[t]] += dy[t]
 static void scatter_add(gpu_stream *s, const op_embedding *e, gpu_view keys, gpu_view dy,
                         gpu_view table, bool use_skip, uint32_t skip)
 {
-    struct scatter_params push = {e->tokens, e->hidden, skip, use_skip};
+    struct scatter_params push = {
+        .tokens = e->tokens, .cols = e->hidden, .skip = skip, .use_skip = use_skip};
     gpu_view links = gpu_scratch(s, EMBEDDING_SCRATCH, 8ull * e->tokens);
     uint32_t size = op_group_for(s, 64).size;
     gpu_run(s, scatter_links, .bind = {keys, links}, .push = &push, .spec = {size}, .spec_count = 1,
@@ -42,8 +59,13 @@ static void scatter_add(gpu_stream *s, const op_embedding *e, gpu_view keys, gpu
     // Where lists are long few workgroups have work: on a GPU several share the columns.
     gpu_groups groups = gpu_items(e->tokens);
     groups.z = op_is_software(s) ? 1 : op_div_up(e->hidden, 4ull * size);
-    gpu_run(s, scatter_add, .bind = {keys, links, dy, table}, .push = &push, .spec = {size},
-            .spec_count = 1, .groups = groups);
+    const uint32_t rows = table_rows(e, table), part = op_rows_bound(s, rows, e->hidden);
+    for (; push.first < rows; push.first += push.count) {
+        push.count = rows - push.first < part ? rows - push.first : part;
+        gpu_run(s, scatter_add,
+                .bind = {keys, links, dy, table_part(e, table, push.first, push.count)},
+                .push = &push, .spec = {size}, .spec_count = 1, .groups = groups);
+    }
 }
 
 // A row of the table need not start where a kernel may bind it, so the sums are taken beside it. The

@@ -8,6 +8,15 @@ enum {
         32768, // elements: enough chunks for a GPU, few enough for one workgroup to add
 };
 
+// A slab that is larger than one binding is summed in parts, each in chunks of its own.
+static uint64_t chunks_of(const gpu_stream *s, uint32_t count)
+{
+    const uint32_t part = op_rows_bound(s, count, 1);
+    return part ? (uint64_t)(count / part) * op_div_up(part, GRAD_NORM_CHUNK) +
+                      op_div_up(count % part, GRAD_NORM_CHUNK)
+                : 0;
+}
+
 void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, bool of_pairs,
                   gpu_view step, gpu_view step_out)
 {
@@ -17,7 +26,7 @@ void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, boo
         if (!op_has(s, op, "a slab of gradients", grads[i], 1) ||
             !op_must(s, grads[i].bytes / 4 <= UINT32_MAX, op, "a slab is too large"))
             return;
-        chunks += op_div_up(grads[i].bytes / 4, GRAD_NORM_CHUNK);
+        chunks += chunks_of(s, (uint32_t)(grads[i].bytes / 4));
     }
     if (!op_must(s, chunks > 0 && chunks <= UINT32_MAX, op, "there are no gradients") ||
         !op_has(s, op, "step", step, sizeof(struct step_in) / 4) ||
@@ -28,12 +37,16 @@ void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, boo
     op_group g = op_group_for(s, GRAD_NORM_CHUNK);
     uint32_t first = 0;
     for (uint32_t i = 0; i < grad_count; i++) {
-        struct sum_params push = {(uint32_t)(grads[i].bytes / 4), GRAD_NORM_CHUNK, first};
-        uint32_t here = op_div_up(push.count, GRAD_NORM_CHUNK);
-        gpu_run(s, square_sum, .bind = {grads[i], partial}, .push = &push,
-                .spec = {g.size, g.one_subgroup}, .spec_count = 2, .groups = gpu_items(here),
-                .flops = 2.0 * push.count);
-        first += here;
+        const uint32_t all = (uint32_t)(grads[i].bytes / 4), part = op_rows_bound(s, all, 1);
+        for (uint32_t at = 0, count; at < all; at += count) {
+            count = all - at < part ? all - at : part;
+            struct sum_params push = {count, GRAD_NORM_CHUNK, first};
+            const uint32_t here = op_div_up(count, GRAD_NORM_CHUNK);
+            gpu_run(s, square_sum, .bind = {op_part(grads[i], at, count), partial}, .push = &push,
+                    .spec = {g.size, g.one_subgroup}, .spec_count = 2, .groups = gpu_items(here),
+                    .flops = 2.0 * count);
+            first += here;
+        }
     }
     gpu_run(s, grad_norm, .bind = {step, partial, step_out},
             .push = &(struct sum_params){.count = first, .of_pairs = of_pairs},

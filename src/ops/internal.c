@@ -48,6 +48,12 @@ bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence)
     return ok;
 }
 
+uint32_t op_rows_bound(const gpu_stream *s, uint32_t rows, uint64_t cols)
+{
+    const uint64_t most = gpu_binding_limit(gpu_stream_device(s)) / (4 * cols);
+    return rows <= most || most < 64 ? rows : (uint32_t)(most - most % 64);
+}
+
 op_group op_group_for(const gpu_stream *s, uint32_t items)
 {
     const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));

@@ -25,6 +25,18 @@ bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint
 // Fails the stream with "op: " and the sentence, unless ok.
 bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence);
 
+// Of `rows` rows of `cols` values of 4 bytes, how many a kernel may bind at once: all, or a multiple of
+// 64, so that the next part starts where any device may bind it.
+uint32_t op_rows_bound(const gpu_stream *s, uint32_t rows, uint64_t cols);
+// The view of elements first .. first + count - 1, unchecked: in the dry pass no view is.
+static inline gpu_view op_part(gpu_view view, uint64_t first, uint64_t count)
+{
+    return (gpu_view){view.buffer, view.offset + 4 * first, 4 * count};
+}
+
+// matmul.c: a product each of whose operands can be bound at once.
+void op_matmul_bound(gpu_stream *s, const op_matmul_params *params);
+
 // Kernels with one workgroup a row or chunk, whose invocations share `items`: on software drivers
 // the workgroup is one subgroup and needs no barrier, else a power of two up to 256. Specialisation
 // constants 0 and 1 of such kernels (shaders/reduce.glsl):

@@ -153,7 +153,7 @@ static void run_lanes(gpu_stream *s, const op_matmul_params *p, operand *a, oper
             .flops = flops_of(p));
 }
 
-void op_matmul_(gpu_stream *s, const op_matmul_params *params)
+void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
 {
     op_matmul_params p = *params;
     operand a, b;

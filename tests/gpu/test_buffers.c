@@ -163,10 +163,10 @@ TEST(too_large_is_refused_by_name)
 {
     const vkb_device_info *info = vkb_device_get_info(dev);
     gpu_buffer *buffer = NULL;
-    CHECK_INT(gpu_buffer_create(dev, "huge", info->max_storage_range + 1, GPU_LOCAL, &buffer),
+    CHECK_INT(gpu_buffer_create(dev, "huge", info->max_allocation + 1, GPU_LOCAL, &buffer),
               VKB_OUT_OF_MEMORY);
     CHECK_HAS(last_error(), "buffer huge");
-    CHECK_HAS(last_error(), "maxStorageBufferRange");
+    CHECK_HAS(last_error(), "maxMemoryAllocationSize");
     CHECK_INT(gpu_buffer_create(dev, "none", 0, GPU_LOCAL, &buffer), VKB_BAD_ARGUMENT);
     CHECK_HAS(last_error(), "buffer none");
     CHECK(buffer == NULL);

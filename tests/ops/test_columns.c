@@ -63,6 +63,14 @@ TEST(rows_of_a_key)
     sum(33, 17, VALUES_NORMAL, KEYS, true);
 }
 
+TEST(parts_of_what_is_beyond_one_binding)
+{
+    gpu_test_limit_binding(device, 16 << 10);
+    sum(1999, 33, VALUES_NORMAL, OP_NONE, false);
+    sum(129, 48, VALUES_FAR, OP_NONE, true);
+    gpu_test_limit_binding(device, 0);
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "columns with wrong views");
@@ -82,6 +90,7 @@ static void on_device(vkb_device *dev)
     device = dev;
     RUN(all_rows);
     RUN(rows_of_a_key);
+    RUN(parts_of_what_is_beyond_one_binding);
     RUN(wrong_views_are_refused);
 }
 

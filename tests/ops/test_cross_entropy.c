@@ -220,6 +220,14 @@ TEST(no_predictions)
     loss(8, 17, VALUES_NORMAL, LABELS_NONE, false);
 }
 
+TEST(parts_of_what_is_beyond_one_binding)
+{
+    gpu_test_limit_binding(device, 27 << 10); // 64 rows and a little
+    loss(ROWS, 100, VALUES_NORMAL, LABELS_SOME, true);
+    loss(ROWS, 101, VALUES_FAR, LABELS_SOME, false);
+    gpu_test_limit_binding(device, 0);
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "cross_entropy with wrong views");
@@ -265,6 +273,7 @@ static void on_device(vkb_device *dev)
     RUN(equal_logits);
     RUN(small_losses_keep_their_digits);
     RUN(no_predictions);
+    RUN(parts_of_what_is_beyond_one_binding);
     RUN(wrong_views_are_refused);
     RUN(wrong_views_of_pairs_are_refused);
 }

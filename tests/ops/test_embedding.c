@@ -130,6 +130,15 @@ TEST(backward_leaves_the_padding_row_alone)
     backward(600, 48, 40, 128, KEYS_PAD);
 }
 
+TEST(parts_of_what_is_beyond_one_binding)
+{
+    gpu_test_limit_binding(device, 16 << 10);
+    forward(127, 31, 500, 64);
+    backward(127, 31, 500, 64, KEYS_RANDOM);
+    backward(60, 48, 300, 60, KEYS_EQUAL);
+    gpu_test_limit_binding(device, 0);
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "embedding with wrong views");
@@ -169,6 +178,7 @@ static void on_device(vkb_device *dev)
     RUN(backward);
     RUN(backward_of_one_id_in_every_place);
     RUN(backward_leaves_the_padding_row_alone);
+    RUN(parts_of_what_is_beyond_one_binding);
     RUN(wrong_views_are_refused);
 }
 

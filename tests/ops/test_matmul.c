@@ -179,6 +179,31 @@ TEST(batch_with_a_shared_operand)
 
 // ---- Wrong arguments ----
 
+TEST(parts_of_what_is_beyond_one_binding)
+{
+    gpu_test_limit_binding(device, 96 << 10); // of all operands 64 rows fit
+    for (op_layout layout = OP_NT; layout <= OP_TN; layout++) {
+        op_matmul_params p = {.layout = layout, .m = 300, .n = 200, .k = 230};
+        product(p, VALUES_NORMAL, true); // a, b and c are
+        p.accumulate = true;
+        p.ldc = 211;
+        product(p, VALUES_NORMAL, false);
+        const uint32_t n = layout == OP_NT ? 1000 : 65, m = layout == OP_TN ? 65 : 1000;
+        product((op_matmul_params){.layout = layout, .m = 7, .n = n, .k = 1065 - n}, VALUES_NORMAL,
+                true); // b alone is
+        product((op_matmul_params){.layout = layout, .m = m, .n = 7, .k = 1065 - m}, VALUES_NORMAL,
+                false); // a alone is
+    }
+    trial *t = trial_open(device, "matmul of rows beyond one binding");
+    matmul m = {.params = {.layout = OP_NT, .m = 1, .n = 1, .k = 30000}};
+    m.a = trial_free_words(t, "a", 30000, NULL);
+    m.b = trial_free_words(t, "b", 30000, NULL);
+    m.c = trial_free_words(t, "c", 1, NULL);
+    trial_refuses(t, "maxStorageBufferRange", record, &m);
+    CHECK(trial_close(&t));
+    gpu_test_limit_binding(device, 0);
+}
+
 TEST(wrong_arguments_are_refused)
 {
     trial *t = trial_open(device, "matmul with wrong arguments");
@@ -214,6 +239,7 @@ static void on_device(vkb_device *dev)
     RUN(rows_apart);
     RUN(batches_of_heads);
     RUN(batch_with_a_shared_operand);
+    RUN(parts_of_what_is_beyond_one_binding);
     RUN(wrong_arguments_are_refused);
 }
 

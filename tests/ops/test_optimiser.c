@@ -190,6 +190,15 @@ TEST(adamw_without_predictions_moves_by_its_moments_only)
     step(100, 7, 0, 0.01f);
 }
 
+TEST(parts_of_what_is_beyond_one_binding)
+{
+    const uint32_t counts[] = {300001, 65536, 5};
+    gpu_test_limit_binding(device, 32 << 10);
+    step(100003, 7, 0.125f, 0.01f);
+    grad_norm(counts, 3, VALUES_NORMAL, 5, 0.25f);
+    gpu_test_limit_binding(device, 0);
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "optimiser with wrong views");
@@ -220,6 +229,7 @@ static void on_device(vkb_device *dev)
     RUN(adamw_steps);
     RUN(adamw_one_step_as_torch);
     RUN(adamw_without_predictions_moves_by_its_moments_only);
+    RUN(parts_of_what_is_beyond_one_binding);
     RUN(wrong_views_are_refused);
 }
 
