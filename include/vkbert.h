@@ -413,6 +413,20 @@ typedef struct vkb_tensor_fault {
 VKB_API vkb_status vkb_folder_compare(vkb_context *ctx, const vkb_folder *folder,
                                       vkb_tensor_fault **list, size_t *count);
 
+typedef enum vkb_precision { VKB_FP32, VKB_FP16, VKB_BF16 } vkb_precision;
+
+typedef struct vkb_save_params { // 0: the default in brackets
+    // Of the weights in the file, rounded to the nearest, ties to even [fp32]. fp16 makes values beyond
+    // 65504 infinite; the log warns of each tensor that has one.
+    vkb_precision precision;
+} vkb_save_params;
+
+// Writes config.json and model.safetensors as vkb_model_save does, of a folder in any form that can be
+// read, without a device. A bare BertModel stays one. Tensors of other models are left out and named in
+// the log. params may be NULL.
+VKB_API vkb_status vkb_folder_save(vkb_context *ctx, const vkb_folder *folder, const char *path,
+                                   const vkb_save_params *params);
+
 typedef struct vkb_model vkb_model;
 
 typedef struct vkb_init_params {
@@ -443,14 +457,6 @@ typedef struct vkb_load_params {
 // kept (config.next_sentence), trained or not. params may be NULL.
 VKB_API vkb_status vkb_model_load(vkb_device *dev, const char *folder,
                                   const vkb_load_params *params, vkb_model **out);
-typedef enum vkb_precision { VKB_FP32, VKB_FP16, VKB_BF16 } vkb_precision;
-
-typedef struct vkb_save_params { // 0: the default in brackets
-    // Of the weights in the file, rounded to the nearest, ties to even [fp32]. fp16 makes values beyond
-    // 65504 infinite; the log warns of each tensor that has one.
-    vkb_precision precision;
-} vkb_save_params;
-
 // Writes config.json and model.safetensors, each whole or not at all, as transformers' save_pretrained
 // does. Keys of the config.json that the model was loaded with stay, where they say nothing else than
 // the model; so does a pooler without its next-sentence head, or a head without its pooler. params may

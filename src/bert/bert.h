@@ -213,6 +213,9 @@ vkb_status bert_params_load(const vkb_model *model, const char *path, const bert
 vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder,
                             const bool optional[BERT_PARTS], uint64_t seed);
 hf_dtype bert_dtype(vkb_precision precision);
+// Warns of the values of a rounded tensor that became infinite, if there are any.
+void bert_log_overflow(vkb_context *ctx, const char *path, const hf_tensor *tensor,
+                       uint64_t overflowed);
 
 // Of the folder, what model->kept is for.
 vkb_status bert_kept_load(vkb_model *model, const vkb_folder *folder);
@@ -223,6 +226,9 @@ bool bert_folder_has_mlm_head(const vkb_folder *folder);
 // vkb_folder_compare against another layout than the config's.
 vkb_status bert_folder_compare(vkb_context *ctx, const vkb_folder *folder,
                                const bert_layout *layout, vkb_tensor_fault **list, size_t *count);
+// Moves those that are none, as their tensors may be absent, to the end of the list; returns how many.
+size_t bert_split_absent(const bert_layout *layout, const bool optional[BERT_PARTS],
+                         vkb_tensor_fault *list, size_t count);
 // VKB_BAD_FILE when a tensor of the list is missing or mismatched; the log has those that the sentence
 // has no room for. expected: tensors of the model.
 vkb_status bert_fail_faults(vkb_context *ctx, const vkb_folder *folder,

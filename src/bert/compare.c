@@ -103,6 +103,27 @@ vkb_status vkb_folder_compare(vkb_context *ctx, const vkb_folder *folder, vkb_te
     return status;
 }
 
+size_t bert_split_absent(const bert_layout *layout, const bool optional[BERT_PARTS],
+                         vkb_tensor_fault *list, size_t count)
+{
+    size_t absent = 0;
+    for (size_t i = 0; i < count - absent;) {
+        bool allowed = false;
+        for (uint32_t k = 0; list[i].kind == VKB_TENSOR_MISSING && k < layout->tensor_count; k++)
+            allowed = allowed || (optional[layout->tensors[k].part] &&
+                                  strcmp(layout->tensors[k].name, list[i].name) == 0);
+        if (!allowed) {
+            i++;
+            continue;
+        }
+        const vkb_tensor_fault moved = list[i];
+        memmove(&list[i], &list[i + 1], (count - i - 1) * sizeof(*list));
+        list[count - 1] = moved;
+        absent++;
+    }
+    return absent;
+}
+
 // ---- Sentences ----
 
 // The names of one kind from the fault *next on, at most `most` of them and what fits; advances *next.

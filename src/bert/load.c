@@ -30,29 +30,6 @@ static vkb_status tensor_load(const vkb_model *model, const char *path, const be
 
 // ---- A folder ----
 
-// Takes the faults out that are none here: tensors that may be absent, which go to the end of the list.
-// Returns how many of them there are.
-static size_t absent_split(const bert_layout *layout, const bool optional[BERT_PARTS],
-                           vkb_tensor_fault *list, size_t count)
-{
-    size_t absent = 0;
-    for (size_t i = 0; i < count - absent;) {
-        bool allowed = false;
-        for (uint32_t k = 0; list[i].kind == VKB_TENSOR_MISSING && k < layout->tensor_count; k++)
-            allowed = allowed || (optional[layout->tensors[k].part] &&
-                                  strcmp(layout->tensors[k].name, list[i].name) == 0);
-        if (!allowed) {
-            i++;
-            continue;
-        }
-        const vkb_tensor_fault moved = list[i];
-        memmove(&list[i], &list[i + 1], (count - i - 1) * sizeof(*list));
-        list[count - 1] = moved;
-        absent++;
-    }
-    return absent;
-}
-
 // A folder without any tensor of the MLM head is a sentence of its own.
 static vkb_status check_head(vkb_context *ctx, const vkb_folder *folder,
                              const bool optional[BERT_PARTS])
@@ -116,7 +93,7 @@ vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder,
     BASE_TRY(bert_layout_create(ctx, &config, UINT64_MAX, sizeof(float), &saved));
     BASE_TRY(bert_folder_compare(ctx, folder, &saved, &faults, &count));
     BASE_TRY(check_head(ctx, folder, optional));
-    absent = absent_split(&model->layout, optional, faults, count);
+    absent = bert_split_absent(&saved, optional, faults, count);
     BASE_TRY(bert_fail_faults(ctx, folder, faults, count - absent, model->layout.tensor_count));
     bert_log_unexpected(ctx, folder, faults, count);
     BASE_TRY(tensors_load(model, folder, seed));

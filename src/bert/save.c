@@ -67,6 +67,16 @@ static void list_kept(const vkb_model *model, hf_dtype dtype, save_list *list)
     }
 }
 
+void bert_log_overflow(vkb_context *ctx, const char *path, const hf_tensor *tensor,
+                       uint64_t overflowed)
+{
+    if (overflowed)
+        vkb_log(ctx, VKB_LOG_WARNING,
+                "%s: %llu values of %s are beyond what %s holds, and became infinite: save in bf16 "
+                "or fp32",
+                path, (unsigned long long)overflowed, tensor->name, hf_dtype_name(tensor->dtype));
+}
+
 static vkb_status list_write(const vkb_model *model, const char *path, save_list *list)
 {
     vkb_status status = VKB_OK;
@@ -83,12 +93,7 @@ static vkb_status list_write(const vkb_model *model, const char *path, save_list
             BASE_TRY(gpu_download(model->dev, entry->view, values));
         const uint64_t overflowed = hf_tensor_from_f32(
             tensor->dtype, entry->values ? entry->values : values, tensor->count, values);
-        if (overflowed)
-            vkb_log(ctx, VKB_LOG_WARNING,
-                    "%s: %llu values of %s are beyond what %s holds, and became infinite: save in "
-                    "bf16 or fp32",
-                    path, (unsigned long long)overflowed, tensor->name,
-                    hf_dtype_name(tensor->dtype));
+        bert_log_overflow(ctx, path, tensor, overflowed);
         BASE_TRY(hf_safetensors_write(writer, values, tensor->bytes));
     }
     status = hf_safetensors_commit(&writer);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const command *const commands[] = {
-    &command_devices, &command_vocab, &command_tokenize,  &command_train,
-    &command_eval,    &command_info,  &command_fill_mask, &command_pull,
+    &command_devices, &command_vocab,     &command_tokenize, &command_train,   &command_eval,
+    &command_info,    &command_fill_mask, &command_pull,     &command_convert,
 };
 
 static void print_help(void)
