@@ -1,9 +1,10 @@
 #include "hf/hub_errors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TRIES = 5, LONGEST_WAIT = 60 /* seconds */, MOST_TEXT_BYTES = 1 << 26 };
+enum { MOST_TRIES = 5, LONGEST_WAIT = 60, LONG_WAIT = 3 /* seconds */, MOST_TEXT_BYTES = 1 << 26 };
 
 bool hub_succeeded(const hub_request *request)
 {
@@ -158,6 +159,15 @@ vkb_status hub_fail_page(const hub_session *session, const hub_request *request,
 
 // ---- With retries ----
 
+void hub_log_wait(const hub_session *session, const hub_request *request, double seconds)
+{
+    char why[64];
+    snprintf(why, sizeof(why), "answers %ld", request->code);
+    vkb_log(session->ctx, seconds < LONG_WAIT ? VKB_LOG_DEBUG : VKB_LOG_INFO,
+            "%s: %s; trying again in %.0f s", session->settings->endpoint,
+            request->result == CURLE_OK ? why : curl_easy_strerror(request->result), seconds);
+}
+
 static bool take_text(void *text_, const void *data, size_t bytes)
 {
     hub_text *text = text_;
@@ -186,7 +196,7 @@ vkb_status hub_fetch(hub_session *session, hub_request *request, hub_text *text)
         hub_request_end(request);
         if (status != VKB_OK || !hub_retry(session, request, failures, &seconds))
             return status;
-        vkb_log(session->ctx, VKB_LOG_DEBUG, "%s: trying again in %.1f s", request->url, seconds);
+        hub_log_wait(session, request, seconds);
         if ((status = hub_session_wait(session, seconds)) != VKB_OK)
             return status;
     }

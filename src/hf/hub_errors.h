@@ -24,6 +24,9 @@ vkb_status hub_fail(const hub_session *session, const hub_request *request, cons
 vkb_status hub_fail_page(const hub_session *session, const hub_request *request,
                          const hub_name *name);
 
+// A line of the log about a retry; one that a person would wonder about shows without --verbose.
+void hub_log_wait(const hub_session *session, const hub_request *request, double seconds);
+
 // The body of a small answer, with a NUL behind its bytes; freed with free(at).
 typedef struct hub_text {
     char *at;

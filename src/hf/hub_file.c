@@ -205,8 +205,7 @@ static vkb_status retry_file(hub_file *file)
                             file->name, d->name->repo, file->part.bytes, file->size);
         return hub_fail(d->session, &file->request, d->name, file->name);
     }
-    vkb_log(d->session->ctx, VKB_LOG_DEBUG, "%s: stopped at %" PRIu64 " bytes; again in %.1f s",
-            file->name, file->part.bytes, seconds);
+    hub_log_wait(d->session, &file->request, seconds);
     try_again(file, seconds);
     return VKB_OK;
 }

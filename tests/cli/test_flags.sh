@@ -3,8 +3,8 @@
 
 # ---- Help and version ----
 run 0 vkbert --help
-for command in devices vocab tokenize train eval info fill-mask; do has "$out" "  $command "; done
-for command in devices vocab tokenize train eval info fill-mask; do
+for command in devices vocab tokenize train eval info fill-mask pull; do has "$out" "  $command "; done
+for command in devices vocab tokenize train eval info fill-mask pull; do
     run 0 vkbert $command --help
     has "$out" "Usage: vkbert $command "
     same "$(awk 'length > 100' out)" ""

@@ -196,6 +196,10 @@ refuses 1 "answers 418" "api status 418"
 fresh "api status 429 Retry-After=0 times=2" "head status 502 Retry-After=0 times=2" "cdn status 504 Retry-After=0 times=2"
 run 0 vkbert pull owner/tiny
 whole
+lacks "$err" "trying again"
+fresh "api status 503 Retry-After=3 times=1" # a wait that people would wonder about
+run 0 vkbert pull owner/tiny
+has "$err" "answers 503; trying again in 3 s"
 
 # ---- What is no hub ----
 for fault in "api html" "head html" "api text oops" "api drop"; do
