@@ -17,6 +17,9 @@ void hf_tokenizer_free(hf_tokenizer *tok)
     free(tok->sep_token);
     free(tok->pad_token);
     free(tok->mask_token);
+    cJSON_Delete(tok->json);
+    cJSON_Delete(tok->config);
+    cJSON_Delete(tok->map);
     *tok = (hf_tokenizer){0};
 }
 

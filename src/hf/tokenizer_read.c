@@ -273,6 +273,27 @@ cleanup:
     return status;
 }
 
+// Leaves the member its place, for ours alone.
+static void empty_member(cJSON *object, const char *key)
+{
+    cJSON *member = cJSON_GetObjectItemCaseSensitive(object, key);
+    while (member && member->child)
+        cJSON_Delete(cJSON_DetachItemViaPointer(member, member->child));
+}
+
+// What is saved again with the tokenizer; what we say anew in other words goes.
+static void keep_files(hf_reader *r)
+{
+    empty_member(cJSON_GetObjectItemCaseSensitive(r->json, "model"), "vocab");
+    empty_member(r->config, "added_tokens_decoder");
+    if (!r->tok->model_max_length)
+        cJSON_DeleteItemFromObjectCaseSensitive(r->config, "model_max_length");
+    r->tok->json = r->json;
+    r->tok->config = r->config;
+    r->tok->map = r->map;
+    r->json = r->config = r->map = NULL;
+}
+
 vkb_status hf_tokenizer_read(vkb_context *ctx, const char *folder, hf_tokenizer *out)
 {
     hf_tokenizer tok = {.lowercase = true,
@@ -289,6 +310,8 @@ vkb_status hf_tokenizer_read(vkb_context *ctx, const char *folder, hf_tokenizer 
     vkb_status status = r.json_path && r.vocab_path && r.config_path && r.map_path
                             ? read_folder(&r, folder)
                             : vkb_fail_memory(ctx, strlen(folder), "a path");
+    if (status == VKB_OK)
+        keep_files(&r);
     hf_index_free(&r.vocab);
     tok.added = r.added.at;
     tok.added_count = r.added.count;

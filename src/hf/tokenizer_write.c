@@ -131,6 +131,8 @@ static vkb_status write_json(vkb_context *ctx, const char *folder, const hf_toke
               add_typed(root, "pre_tokenizer", "BertPreTokenizer") &&
               cJSON_AddItemToObject(root, "post_processor", hf_processor_create(tok, cls, sep)) &&
               add_decoder(root) && add_model(root, tok, index);
+    if (ok)
+        root = hf_json_complete(root, tok->json);
     vkb_status status = hf_json_write(ctx, folder, "tokenizer.json", ok ? root : NULL);
     cJSON_Delete(root);
     return status;
@@ -191,6 +193,8 @@ static vkb_status write_config(vkb_context *ctx, const char *folder, const hf_to
               add_special_names(root, tok);
     if (ok && tok->model_max_length)
         ok = cJSON_AddNumberToObject(root, "model_max_length", (double)tok->model_max_length);
+    if (ok)
+        root = hf_json_complete(root, tok->config);
     vkb_status status = hf_json_write(ctx, folder, "tokenizer_config.json", ok ? root : NULL);
     cJSON_Delete(root);
     return status;
@@ -200,6 +204,8 @@ static vkb_status write_special_map(vkb_context *ctx, const char *folder, const 
 {
     cJSON *root = cJSON_CreateObject();
     bool ok = add_special_names(root, tok);
+    if (ok)
+        root = hf_json_complete(root, tok->map);
     vkb_status status = hf_json_write(ctx, folder, "special_tokens_map.json", ok ? root : NULL);
     cJSON_Delete(root);
     return status;

@@ -337,6 +337,33 @@ TEST(reads_back_what_it_wrote)
     hf_tokenizer_free(&tok);
 }
 
+TEST(keeps_keys_that_are_not_its_own)
+{
+    hf_tokenizer tok;
+    CHECK_INT(
+        read_files(JSON("\"theirs\":[7],", ""), NULL,
+                   "{\"do_basic_tokenize\":true,\"do_lower_case\":false,\"never_split\":[\"x\"],"
+                   "\"model_max_length\":1e30,\"added_tokens_decoder\":{\"9\":{}}}",
+                   &tok),
+        VKB_OK);
+    temp_empty(folder);
+    CHECK_INT(hf_tokenizer_write(ctx, folder, &tok), VKB_OK);
+    hf_tokenizer_free(&tok);
+    char *json = temp_read(folder, "tokenizer.json", NULL);
+    char *config = temp_read(folder, "tokenizer_config.json", NULL);
+    CHECK_HAS(json, "\"theirs\":\t[7]");
+    CHECK_HAS(json, "\"want\":\t5"); // the vocabulary is ours
+    CHECK_HAS(config, "\"do_basic_tokenize\":\ttrue");
+    CHECK_HAS(config, "\"never_split\":\t[\"x\"]");
+    CHECK(!strstr(config, "model_max_length")); // unset has no number
+    CHECK(!strstr(config, "\"9\""));            // no token of tokenizer.json
+    free(json);
+    free(config);
+    CHECK_INT(hf_tokenizer_read(ctx, folder, &tok), VKB_OK);
+    CHECK_INT(tok.piece_count, 8);
+    hf_tokenizer_free(&tok);
+}
+
 TEST(keeps_ids_where_a_piece_cannot_be_written)
 {
     hf_tokenizer tok, again;
@@ -369,6 +396,7 @@ int main(void)
     RUN(says_when_the_folder_is_another_model_s);
     RUN(refuses_bad_ids);
     RUN(reads_back_what_it_wrote);
+    RUN(keeps_keys_that_are_not_its_own);
     RUN(keeps_ids_where_a_piece_cannot_be_written);
     temp_remove(folder);
     vkb_context_destroy(&ctx);
