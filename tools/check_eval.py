@@ -185,7 +185,7 @@ def check_small(program, folder):
            "--config-overrides", "hidden_size=32,num_hidden_layers=2,intermediate_size=64")
     model, tokenizer = BertForPreTraining.from_pretrained(both).eval(), AutoTokenizer.from_pretrained(both)
     state = TrainerState.load_from_json(os.path.join(both, "trainer_state.json"))
-    check(state.global_step == 60 and [entry["step"] for entry in state.log_history if "loss" in entry] == [1, 60],
+    check(state.global_step == 60 and [entry["step"] for entry in state.log_history if "loss" in entry][-1:] == [60],
           f"trainer_state.json: step {state.global_step}, log_history {state.log_history}")
     cases = {
         "grouped": [],
