@@ -5,6 +5,7 @@
 #include "hf/config.h"
 #include "hf/json.h"
 #include "hf/names.h"
+#include "hf/vocab_padding.h"
 #include "hf/weights.h"
 
 #include <stdio.h>
@@ -19,6 +20,7 @@ struct vkb_folder {
     hf_weights_set weights;
     hf_entry *entries;
     size_t entry_count;
+    hf_tensor cut[HF_TOKEN_TENSORS]; // what some entries point at
 };
 
 // ---- Entries ----
@@ -145,6 +147,8 @@ static vkb_status open_parts(vkb_folder *folder)
     BASE_TRY(hf_config_read(folder->ctx, config, &folder->config, &folder->config_file));
     BASE_TRY(hf_weights_set_open(folder->ctx, folder->path, &folder->weights));
     BASE_TRY(list_entries(folder));
+    hf_vocab_padding_cut(folder->ctx, folder->weights.path, &folder->config, folder->entries,
+                         folder->entry_count, folder->cut);
     compare_decoder(folder);
     find_pair_head(folder);
 cleanup:
