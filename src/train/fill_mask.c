@@ -80,10 +80,11 @@ static void best_insert(vkb_fill *best, size_t *count, size_t most, vkb_fill can
     best[at] = candidate;
 }
 
-static void fills_choose(const vkb_fill_params *params, const double *scores, uint32_t vocab_size,
+// Of targets, or of the first `tokens` ids.
+static void fills_choose(const vkb_fill_params *params, const double *scores, uint32_t tokens,
                          size_t top_k, vkb_fill *fills)
 {
-    const size_t candidates = params->targets ? params->target_count : vocab_size;
+    const size_t candidates = params->targets ? params->target_count : tokens;
     size_t count = 0;
     for (size_t i = 0; i < candidates; i++) {
         uint32_t id = params->targets ? params->targets[i] : (uint32_t)i;
@@ -129,7 +130,9 @@ vkb_status vkb_fill_mask(vkb_model *model, const vkb_tokenizer *tok, const char 
     BASE_TRY(text_encode(model, tok, text, params->truncate, &r->tokens));
     BASE_TRY(masks_find(model, tok, r));
     BASE_TRY(targets_check(model, params));
-    const size_t candidates = params->targets ? params->target_count : V;
+    // A vocabulary may be padded beyond its tokens: what has no text fills no mask.
+    const uint32_t tokens = vkb_tokenizer_size(tok) < V ? vkb_tokenizer_size(tok) : V;
+    const size_t candidates = params->targets ? params->target_count : tokens;
     r->top_k = params->top_k ? params->top_k : DEFAULT_TOP_K;
     r->top_k = r->top_k < candidates ? r->top_k : candidates;
 
@@ -141,7 +144,7 @@ vkb_status vkb_fill_mask(vkb_model *model, const vkb_tokenizer *tok, const char 
     BASE_TRY(masks_infer(model, r, &logits));
     for (size_t i = 0; i < r->mask_count; i++) {
         softmax(logits + i * V, V, scores);
-        fills_choose(params, scores, V, r->top_k, r->fills + i * r->top_k);
+        fills_choose(params, scores, tokens, r->top_k, r->fills + i * r->top_k);
     }
 cleanup:
     free(logits);

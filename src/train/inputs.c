@@ -45,7 +45,7 @@ vkb_status train_inputs_create(const vkb_model *model, const vkb_tokenizer *tok,
         .dev = dev,
         .acts = acts,
         .special = vkb_tokenizer_special(tok),
-        .vocab_size = model->config.vocab_size,
+        .vocab_size = vkb_tokenizer_size(tok), // the model's may be padded
     };
     const uint64_t words = (in.vocab_size + 31) / 32;
     BASE_TRY(gpu_buffer_create(dev, "step_in", sizeof(struct step_in), GPU_LOCAL, &in.step));

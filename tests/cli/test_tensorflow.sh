@@ -22,6 +22,14 @@ lacks "$out" adam_m
 run 0 vkbert info -m google --json
 is_json out
 
+# A model of more rows than the tokenizer has tokens: what has no text is no answer.
+cp -r google padded
+head -60 google/vocab.txt > padded/vocab.txt
+run 0 vkbert fill-mask -m padded --json --top-k 67 "the [MASK] sees"
+same "$(grep -c '"score"' out)" 60
+check less "$(grep -oE '"token":\s*[0-9]+' out | grep -oE '[0-9]+' | sort -n | tail -1)" 60
+lacks "$out" '"token_str":	""'
+
 # It trains on into a Hugging Face folder.
 run 0 vkbert train --model_name_or_path google --train_file text.txt --line_by_line --max_seq_length 16 --do_train --max_steps 1 \
     --per_device_train_batch_size 2 -o tuned
