@@ -89,6 +89,7 @@ struct softmax_params {
 struct embedding_params {
     uint tokens, cols;
     uint first, count; // the words of this part of the table
+    uint panel;        // of a packed table, else not read
 };
 
 struct scatter_params {

@@ -30,16 +30,20 @@ void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y)
     if (!embedding_checks(s, op, e) || !op_has(s, op, "word", e->word, e->hidden) ||
         !op_has(s, op, "type", e->type, (uint64_t)e->type_count * e->hidden) ||
         !op_has(s, op, "position", e->position, e->hidden) ||
-        !op_has(s, op, "y", y, (uint64_t)e->tokens * e->hidden))
+        !op_has(s, op, "y", y, (uint64_t)e->tokens * e->hidden) ||
+        !op_must(s, !e->word_panel || e->hidden % 4 == 0, op,
+                 "a packed word table has rows of fours"))
         return;
-    const uint32_t rows = table_rows(e, e->word), part = op_rows_bound(s, rows, e->hidden);
+    const uint32_t rows = table_rows(e, e->word), bound = op_rows_bound(s, rows, e->hidden);
+    const uint32_t part = bound < rows && e->word_panel ? bound - bound % e->word_panel : bound;
     for (uint32_t first = 0, count; first < rows; first += count) { // each token is of one part
         count = rows - first < part ? rows - first : part;
         gpu_run(s, embedding_fwd,
                 .bind = {e->ids, e->types, e->positions, table_part(e, e->word, first, count),
                          e->type, e->position, y},
-                .push = &(struct embedding_params){e->tokens, e->hidden, first, count},
-                .spec = {op_group_for(s, e->hidden).size}, .spec_count = 1,
+                .push =
+                    &(struct embedding_params){e->tokens, e->hidden, first, count, e->word_panel},
+                .spec = {op_group_for(s, e->hidden).size, e->word_panel != 0}, .spec_count = 2,
                 .groups = gpu_items(e->tokens));
     }
 }

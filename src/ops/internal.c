@@ -9,21 +9,31 @@ void op_force_variant(op_variant variant)
 }
 
 // The variants for software drivers count on subgroups that all have the size the device names.
-bool op_is_software(const gpu_stream *s)
+static bool is_software(const vkb_device *dev)
 {
-    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
+    const vkb_device_info *info = vkb_device_get_info(dev);
     if (info->min_subgroup_size != info->max_subgroup_size || info->subgroup_size > 64)
         return false;
     return forced_variant == OP_VARIANT_CHOSEN ? info->type == VKB_SOFTWARE
                                                : forced_variant == OP_VARIANT_SOFTWARE;
 }
 
+bool op_is_software(const gpu_stream *s)
+{
+    return is_software(gpu_stream_device(s));
+}
+
 // SwiftShader, whose subgroups are of 4, does not unroll loops: the lanes' sums then live in
 // memory, and tiles are twice as fast in spite of their barriers.
+bool op_device_wants_lanes(const vkb_device *dev)
+{
+    return is_software(dev) &&
+           (vkb_device_get_info(dev)->subgroup_size >= 8 || forced_variant == OP_VARIANT_SOFTWARE);
+}
+
 bool op_wants_lanes(const gpu_stream *s)
 {
-    uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
-    return op_is_software(s) && (subgroup >= 8 || forced_variant == OP_VARIANT_SOFTWARE);
+    return op_device_wants_lanes(gpu_stream_device(s));
 }
 
 bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)

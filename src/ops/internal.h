@@ -16,7 +16,11 @@ static inline uint32_t op_div_up(uint64_t count, uint64_t part)
 bool op_is_software(const gpu_stream *s);
 
 // Products by matmul_lanes rather than matmul_tile?
+bool op_device_wants_lanes(const vkb_device *dev);
 bool op_wants_lanes(const gpu_stream *s);
+
+// What a workgroup of matmul_packed, one subgroup, computes: rows of y, and columns a lane.
+enum { OP_PACKED_ROWS = 16, OP_PACKED_COLUMNS = 8 };
 
 // Fails the stream with "op: what has N bytes, its shape needs M" unless the view holds `elements`
 // values of 4 bytes. In the dry pass, where scratch is not there yet, nothing is checked.

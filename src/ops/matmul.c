@@ -1,5 +1,6 @@
 // Matrix products, by one of two families of kernels: tiles in shared memory for GPUs, lanes that
 // broadcast for software drivers, where barriers are ruinous (shaders/README.md has the numbers).
+// Those have a third kernel for weights that were packed for it.
 #include "ops/internal.h"
 
 // ---- Checks ----
@@ -153,13 +154,32 @@ static void run_lanes(gpu_stream *s, const op_matmul_params *p, operand *a, oper
             .flops = flops_of(p));
 }
 
+static void run_packed(gpu_stream *s, const op_matmul_params *p, const operand *a, const operand *b)
+{
+    const uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
+    if (!op_must(s, p->b_panel == op_panel(gpu_stream_device(s)), "op_matmul",
+                 "b is packed for another device") ||
+        !op_must(s,
+                 p->layout == OP_NT && p->k % 4 == 0 && a->ld % 4 == 0 && b->ld == p->k &&
+                     !p->accumulate && p->batch.outer * p->batch.inner == 1,
+                 "op_matmul", "b is packed: only one dense product x W^T of fours can be had"))
+        return;
+    struct matmul_params push = push_of(p, a, b);
+    gpu_run(s, matmul_packed, .bind = {a->view, b->view, p->bias, p->c}, .push = &push,
+            .spec = {subgroup, subgroup, OP_PACKED_ROWS, OP_PACKED_COLUMNS}, .spec_count = 4,
+            .groups = {op_div_up(p->n, p->b_panel), op_div_up(p->m, OP_PACKED_ROWS), 1},
+            .flops = flops_of(p));
+}
+
 void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
 {
     op_matmul_params p = *params;
     operand a, b;
     if (!prepare(s, &p, &a, &b) || p.m == 0 || p.n == 0)
         return;
-    if (op_wants_lanes(s))
+    if (p.b_panel)
+        run_packed(s, &p, &a, &b);
+    else if (op_wants_lanes(s))
         run_lanes(s, &p, &a, &b);
     else
         run_tile(s, &p, &a, &b);

@@ -87,7 +87,8 @@ static void run_parts(gpu_stream *s, const op_matmul_params *whole, uint64_t mos
 {
     const axis along = axis_to_cut(whole, most);
     const uint32_t length = length_of(whole, along);
-    if (along == AXIS_NONE || length <= PART_STEP) { // too large still: the run says so
+    if (along == AXIS_NONE || length <= PART_STEP ||
+        length <= whole->b_panel) { // too large still: the run says so
         op_matmul_params p = *whole;
         p.a = op_part(p.a, 0, extent_a(&p));
         p.b = op_part(p.b, 0, extent_b(&p));
@@ -95,7 +96,8 @@ static void run_parts(gpu_stream *s, const op_matmul_params *whole, uint64_t mos
         op_matmul_bound(s, &p);
         return;
     }
-    const uint32_t half = op_div_up(op_div_up(length, 2), PART_STEP) * PART_STEP;
+    const uint32_t step = whole->b_panel > PART_STEP ? whole->b_panel : PART_STEP; // whole panels
+    const uint32_t half = op_div_up(op_div_up(length, 2), step) * step;
     const op_matmul_params first = part_of(whole, along, 0, half),
                            rest = part_of(whole, along, half, length - half);
     run_parts(s, &first, most);

@@ -29,6 +29,7 @@ typedef struct op_matmul_params {
     gpu_view bias; // [n], optional
     uint32_t m, n, k;
     uint32_t lda, ldb, ldc; // elements between rows as stored; 0: dense
+    uint32_t b_panel; // b is a weight packed in panels of op_panel rows, see there; 0: it is not
     float alpha;            // 0: 1
     bool accumulate;
     // outer * inner products, each operand's start moved by its strides (elements); 0: one product.
@@ -41,6 +42,16 @@ typedef struct op_matmul_params {
 // The kernel is chosen from the device's type, subgroups and limits.
 void op_matmul_(gpu_stream *s, const op_matmul_params *params);
 #define op_matmul(s, ...) op_matmul_((s), &(op_matmul_params){__VA_ARGS__})
+
+// ---- packed.c: weights as software drivers read them fastest ----
+
+// A weight W [n][k] is packed by panels of so many rows, the last one of what is left: each keeps its
+// place and its bytes, and becomes [k / 4][rows][4]. 0: the device's products want W as it lies. Products
+// with a packed b are y = x W^T (OP_NT) alone, dense, k and lda multiples of 4, not batched.
+uint32_t op_panel(const vkb_device *dev);
+// One panel, rows [rows][cols]; cols is a multiple of 4.
+void op_pack(const float *from, uint32_t rows, uint32_t cols, float *to);
+void op_unpack(const float *from, uint32_t rows, uint32_t cols, float *to);
 
 // For tests and bench, process-wide: overrides the choice of kernels and workgroups (shaders/README.md
 // has the table). A device whose subgroup size varies runs the GPUs' only.
@@ -62,6 +73,7 @@ typedef struct op_embedding {
     gpu_view word, type, position;                // [V][H], [types][H], [max positions][H]
     gpu_view word_grad, type_grad, position_grad; // backward only
     uint32_t tokens, hidden, type_count;
+    uint32_t word_panel; // forward: word is packed, see op_panel; 0: it is not
     uint32_t pad_id; // its lookup gradient is left out (padding_idx)
 } op_embedding;
 

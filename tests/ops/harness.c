@@ -185,6 +185,17 @@ void tensor_start_from_ref(tensor *x)
         x->ref[i] = x->start[i] = (float)x->ref[i];
 }
 
+void tensor_start_packed(tensor *x, uint32_t rows, uint32_t cols, uint32_t panel)
+{
+    float *from = malloc(x->count * sizeof(*from));
+    memcpy(from, x->start, x->count * sizeof(*from));
+    for (uint32_t first = 0; first < rows; first += panel) {
+        const size_t at = (size_t)first * cols;
+        op_pack(from + at, rows - first < panel ? rows - first : panel, cols, x->start + at);
+    }
+    free(from);
+}
+
 double *trial_spare(trial *t, size_t count)
 {
     if (t->spare_count == SPARES)

@@ -74,6 +74,8 @@ tensor *trial_free_words(trial *t, const char *name, size_t count, const void *s
 // The reference's values of an input that another reference computed, rounded for the device; the
 // reference goes on with the rounded ones.
 void tensor_start_from_ref(tensor *x);
+// Packs an input [rows][cols] for the device (op_pack); the reference keeps it as it lies.
+void tensor_start_packed(tensor *x, uint32_t rows, uint32_t cols, uint32_t panel);
 // Memory that lives as long as the trial.
 double *trial_spare(trial *t, size_t count);
 

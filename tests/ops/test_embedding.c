@@ -13,7 +13,7 @@ typedef enum key_kind { KEYS_RANDOM, KEYS_EQUAL, KEYS_PAD } key_kind;
 typedef struct embedding {
     tensor *ids, *types, *positions, *word, *type, *position, *word_grad, *type_grad,
         *position_grad, *y, *dy;
-    uint32_t tokens, hidden, vocab, length;
+    uint32_t tokens, hidden, vocab, length, panel;
 } embedding;
 
 static op_embedding views(const embedding *e)
@@ -32,6 +32,7 @@ static op_embedding views(const embedding *e)
         .hidden = e->hidden,
         .type_count = TYPES,
         .pad_id = PAD,
+        .word_panel = e->panel,
     };
 }
 
@@ -66,10 +67,13 @@ static void add_keys(trial *t, embedding *e, key_kind kind, keys *k)
     e->positions = trial_words(t, "positions", e->tokens, k->positions);
 }
 
-static void forward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t length)
+static void forward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t length,
+                    uint32_t panel)
 {
-    trial *t = trial_open(device, "embedding_fwd %ux%u vocab %u", tokens, hidden, vocab);
-    embedding e = {.tokens = tokens, .hidden = hidden, .vocab = vocab, .length = length};
+    trial *t =
+        trial_open(device, "embedding_fwd %ux%u vocab %u panel %u", tokens, hidden, vocab, panel);
+    embedding e = {
+        .tokens = tokens, .hidden = hidden, .vocab = vocab, .length = length, .panel = panel};
     keys k;
     add_keys(t, &e, KEYS_RANDOM, &k);
     e.word = trial_input(t, "word", (size_t)vocab * hidden, VALUES_FAR);
@@ -78,6 +82,8 @@ static void forward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t l
     e.y = trial_output(t, "y", (size_t)tokens * hidden, LIMIT_FP32);
     ref_embedding_fwd(k.ids, k.types, k.positions, e.word->ref, e.type->ref, e.position->ref,
                       tokens, hidden, e.y->ref);
+    if (panel)
+        tensor_start_packed(e.word, vocab, hidden, panel);
     trial_run(t, record_fwd, &e);
     CHECK(trial_close(&t));
 }
@@ -109,7 +115,13 @@ static const struct {
 TEST(forward)
 {
     for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++)
-        forward(SHAPES[i].tokens, SHAPES[i].hidden, SHAPES[i].vocab, SHAPES[i].length);
+        forward(SHAPES[i].tokens, SHAPES[i].hidden, SHAPES[i].vocab, SHAPES[i].length, 0);
+}
+
+TEST(forward_of_a_packed_table)
+{
+    forward(65, 48, 100, 65, 16);
+    forward(17, 100, 7, 17, 64);
 }
 
 TEST(backward)
@@ -133,7 +145,9 @@ TEST(backward_leaves_the_padding_row_alone)
 TEST(parts_of_what_is_beyond_one_binding)
 {
     gpu_test_limit_binding(device, 16 << 10);
-    forward(127, 31, 500, 64);
+    forward(127, 31, 500, 64, 0);
+    forward(64, 48, 500, 64, 64);
+    forward(64, 20, 300, 64, 128); // parts of whole panels
     backward(127, 31, 500, 64, KEYS_RANDOM);
     backward(60, 48, 300, 60, KEYS_EQUAL);
     gpu_test_limit_binding(device, 0);
@@ -175,6 +189,7 @@ static void on_device(vkb_device *dev)
 {
     device = dev;
     RUN(forward);
+    RUN(forward_of_a_packed_table);
     RUN(backward);
     RUN(backward_of_one_id_in_every_place);
     RUN(backward_leaves_the_padding_row_alone);
