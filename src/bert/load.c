@@ -1,4 +1,5 @@
 // Parameters from safetensors files and model folders, one tensor in host memory at a time.
+#include "base/file.h"
 #include "bert/bert.h"
 #include "hf/folder.h"
 #include "hf/safetensors.h"
@@ -7,23 +8,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Sets the tensor at `view` from the file's, which has its shape.
+// Elements on their way at a time: of whole rows, which transposed tensors are converted by.
+static uint64_t chunk_of(const bert_tensor *t)
+{
+    const uint64_t most = 1 << 20, rows = most / t->cols;
+    return (rows >= 16 ? rows / 16 * 16 : 16) * t->cols;
+}
+
+// Elements first .. first+count-1 of the tensor at `view`; values is room for them.
+static vkb_status chunk_load(const vkb_model *model, const char *path, const hf_tensor *from,
+                             uint64_t first, uint64_t count, float *values, gpu_view view)
+{
+    const gpu_view to = gpu_part(view, first * sizeof(float), count * sizeof(float));
+    if (from->dtype == HF_F32 && !from->strided)
+        return gpu_upload(model->dev, to, from->data + first * sizeof(float));
+    if (hf_tensor_to_f32(from, first, count, values))
+        return gpu_upload(model->dev, to, values);
+    return vkb_fail(gpu_context(model->dev), VKB_BAD_FILE,
+                    "%s: tensor %s is %s, expected F32, F16, BF16 or F64", path, from->name,
+                    hf_dtype_name(from->dtype));
+}
+
+// Sets the tensor at `view` from the file's, which has its shape. Where device memory is the host's,
+// the weights would be in it twice at the end: pages of the file are given back as they are done with.
 static vkb_status tensor_load(const vkb_model *model, const char *path, const bert_tensor *t,
                               const hf_tensor *from, gpu_view view)
 {
-    vkb_context *ctx = gpu_context(model->dev);
-    if (from->dtype == HF_F32 && !from->strided)
-        return gpu_upload(model->dev, view, from->data);
-
-    float *values = malloc(t->bytes);
-    if (!values)
-        return vkb_fail_memory(ctx, t->bytes, t->name);
-    vkb_status status;
-    if (hf_tensor_to_f32(from, 0, from->count, values))
-        status = gpu_upload(model->dev, view, values);
-    else
-        status = vkb_fail(ctx, VKB_BAD_FILE, "%s: tensor %s is %s, expected F32, F16, BF16 or F64",
-                          path, from->name, hf_dtype_name(from->dtype));
+    vkb_status status = VKB_OK;
+    const uint64_t total = t->bytes / sizeof(float), chunk = chunk_of(t);
+    const uint64_t element = hf_dtype_bits(from->dtype) / 8;
+    const bool copied = from->dtype == HF_F32 && !from->strided;
+    float *values = copied ? NULL : malloc((total < chunk ? total : chunk) * sizeof(float));
+    if (!copied && !values)
+        return vkb_fail_memory(gpu_context(model->dev), chunk * sizeof(float), t->name);
+    for (uint64_t first = 0; first < total && status == VKB_OK; first += chunk) {
+        const uint64_t count = total - first < chunk ? total - first : chunk;
+        status = chunk_load(model, path, from, first, count, values, view);
+        if (from->mapped && !from->strided)
+            file_map_release(from->data + first * element, count * element);
+    }
+    if (from->mapped && from->strided)
+        file_map_release(from->data, total * element);
     free(values);
     return status;
 }
