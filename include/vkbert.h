@@ -76,7 +76,8 @@ typedef void (*vkb_log_fn)(void *user, vkb_log_level level, const char *sentence
 VKB_API vkb_context *vkb_context_create(vkb_log_fn log, void *user);
 VKB_API void vkb_context_destroy(vkb_context **ctx);
 
-// The sentence of the last failure in this context; valid until the next failure. Never NULL.
+// The sentence of the last failure in this context, of whichever thread; never NULL. Valid until the
+// calling thread asks again, or ends.
 VKB_API const char *vkb_error(const vkb_context *ctx);
 
 // ---- Devices ----
@@ -489,10 +490,21 @@ typedef struct vkb_fill_result {
 } vkb_fill_result;
 
 // Scores the [MASK]s of one text, each on its own (marginals, as transformers' pipeline). out is
-// zero-initialised by the caller and may be reused; freed by vkb_fill_result_free.
+// zero-initialised by the caller and may be reused; freed by vkb_fill_result_free. Waits for the device.
 // VKB_BAD_ARGUMENT: no [MASK] in the text, or too long.
+//
+// Several threads may fill masks with one model and one tokenizer, or with several models of one
+// device, as long as nothing else uses the device: they encode and score side by side, and take turns on
+// the device. Each has results of its own.
 VKB_API vkb_status vkb_fill_mask(vkb_model *model, const vkb_tokenizer *tok, const char *text,
                                  const vkb_fill_params *params, vkb_fill_result *out);
+// The same for many texts: results[i] is what texts[i] alone gives, to the bit. Texts of about equal
+// length run together. results [count] are zero-initialised by the caller as above, and freed one by one,
+// also after a failure. *failed (may be NULL) is then the text at fault, count if it is none's.
+VKB_API vkb_status vkb_fill_mask_batch(vkb_model *model, const vkb_tokenizer *tok,
+                                       const char *const *texts, size_t count,
+                                       const vkb_fill_params *params, vkb_fill_result *results,
+                                       size_t *failed);
 VKB_API void vkb_fill_result_free(vkb_fill_result *result);
 
 // ---- Masks and objective ----

@@ -1,6 +1,7 @@
 // Status, the sentence of a failure, the log.
 #include "base/context.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +9,12 @@
 struct vkb_context {
     vkb_log_fn log;
     void *user;
+    pthread_mutex_t lock; // of error
     char error[2048];
 };
+
+// A thread's own copy: another thread may fail while it is read.
+static _Thread_local char seen[sizeof(((vkb_context *)0)->error)];
 
 vkb_context *vkb_context_create(vkb_log_fn log, void *user)
 {
@@ -17,13 +22,15 @@ vkb_context *vkb_context_create(vkb_log_fn log, void *user)
     if (ctx) {
         ctx->log = log;
         ctx->user = user;
+        pthread_mutex_init(&ctx->lock, NULL);
     }
     return ctx;
 }
 
 void vkb_context_destroy(vkb_context **ctx)
 {
-    if (ctx) {
+    if (ctx && *ctx) {
+        pthread_mutex_destroy(&(*ctx)->lock);
         free(*ctx);
         *ctx = NULL;
     }
@@ -31,18 +38,24 @@ void vkb_context_destroy(vkb_context **ctx)
 
 const char *vkb_error(const vkb_context *ctx)
 {
-    return ctx->error[0] ? ctx->error : "no error";
+    pthread_mutex_t *lock = &((vkb_context *)ctx)->lock;
+    pthread_mutex_lock(lock);
+    snprintf(seen, sizeof(seen), "%s", ctx->error[0] ? ctx->error : "no error");
+    pthread_mutex_unlock(lock);
+    return seen;
 }
 
 vkb_status vkb_fail(vkb_context *ctx, vkb_status status, const char *format, ...)
 {
-    // The arguments may point into ctx->error: a caller that adds where the failure happened.
+    // The arguments may be vkb_error's: a caller that adds where the failure happened.
     char sentence[sizeof(ctx->error)];
     va_list args;
     va_start(args, format);
     vsnprintf(sentence, sizeof(sentence), format, args);
     va_end(args);
+    pthread_mutex_lock(&ctx->lock);
     snprintf(ctx->error, sizeof(ctx->error), "%s", sentence);
+    pthread_mutex_unlock(&ctx->lock);
     return status;
 }
 

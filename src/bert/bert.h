@@ -106,6 +106,8 @@ struct vkb_model {
     bert_kept *kept;
     size_t kept_count;
     struct bert_pass *passes; // recorded inference passes, see inference.c
+    uint32_t panel;           // of the weights, packed; 0: they are as a checkpoint has them
+    uint32_t borrowers;       // who counts on the latter
 };
 
 // out[i] ~ N(0, deviation), of the draws from a counter on: element / 4 is added to its first two words.
@@ -155,6 +157,7 @@ void bert_acts_plan(const vkb_config *config, bert_shape shape,
 typedef struct bert_run {
     const vkb_config *config;
     const bert_params *weights;
+    uint32_t panel;           // of packed weights (op_panel), forward only; 0: as they lie
     const bert_params *grads; // backward only
     const bert_acts *acts;
     gpu_view step, step_out; // struct step_in, struct step_out
@@ -241,10 +244,28 @@ void bert_log_random(vkb_context *ctx, const vkb_folder *folder, const vkb_tenso
 
 // ---- Inference ----
 
-// Logits [predictions][vocab_size] of one text of `length` tokens, at the tokens in `index`. Waits.
-// The first call of a length records a pass, which later calls of about that length use again.
-vkb_status bert_infer(vkb_model *model, const uint32_t *ids, const uint32_t *types, uint32_t length,
-                      const uint32_t *index, uint32_t predictions, float *logits);
+typedef struct bert_text {
+    const uint32_t *ids;
+    uint32_t length;
+    const uint32_t *index; // tokens that are predicted
+    uint32_t predictions;
+} bert_text;
+
+// Texts whose lengths have the same bucket may share a pass.
+uint32_t bert_length_bucket(const vkb_model *model, uint32_t length);
+// Logits [predictions of all texts][vocab_size] of `count` texts of one bucket, in one submission. Waits.
+// The first call of a shape records a pass, which later calls use again. Locks the device.
+vkb_status bert_infer(vkb_model *model, const bert_text *texts, uint32_t count, float *logits);
 void bert_passes_free(vkb_model *model);
+
+// ---- packed.c: the order of the weights ----
+
+// Packs them for inference where the device wants that and nobody has borrowed them. The device is
+// locked by the caller.
+vkb_status bert_weights_pack(vkb_model *model);
+// Weights are as a checkpoint has them from here until bert_weights_return, which is due after a
+// failure too.
+vkb_status bert_weights_borrow(vkb_model *model);
+void bert_weights_return(vkb_model *model);
 
 #endif

@@ -3,11 +3,11 @@
 #include "bert/passes.h"
 
 // y [rows][out] = x [rows][in] W^T + b, W [out][in]
-static void linear(gpu_stream *s, gpu_view x, gpu_view weight, gpu_view bias, uint32_t rows,
-                   uint32_t in, uint32_t out, gpu_view y)
+static void linear(gpu_stream *s, const bert_run *run, gpu_view x, gpu_view weight, gpu_view bias,
+                   uint32_t rows, uint32_t in, uint32_t out, gpu_view y)
 {
     op_matmul(s, .layout = OP_NT, .a = x, .b = weight, .bias = bias, .c = y, .m = rows, .n = out,
-              .k = in);
+              .k = in, .b_panel = run->panel);
 }
 
 static void embeddings(gpu_stream *s, const bert_run *run)
@@ -36,17 +36,17 @@ static void layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
     const float eps = c->layer_norm_eps;
     const op_attention attention = bert_attention(run, layer);
 
-    linear(s, x, w->query, w->query_bias, N, H, H, a->q); // [N][H]
-    linear(s, x, w->key, w->key_bias, N, H, H, a->k);
-    linear(s, x, w->value, w->value_bias, N, H, H, a->v);
-    op_attention_fwd(s, &attention);                               // context [N][H]
-    linear(s, a->context, w->dense, w->dense_bias, N, H, H, work); // [N][H]
+    linear(s, run, x, w->query, w->query_bias, N, H, H, a->q); // [N][H]
+    linear(s, run, x, w->key, w->key_bias, N, H, H, a->k);
+    linear(s, run, x, w->value, w->value_bias, N, H, H, a->v);
+    op_attention_fwd(s, &attention);                                    // context [N][H]
+    linear(s, run, a->context, w->dense, w->dense_bias, N, H, H, work); // [N][H]
     op_dropout_add(s, bert_hidden_dropout(run, BERT_DENSE_SITE(layer)), work, x, N * H, a->sum1);
     op_layernorm_fwd(s, a->sum1, w->norm1_gain, w->norm1_bias, N, H, eps, a->norm1, a->stat1);
 
-    linear(s, a->norm1, w->up, w->up_bias, N, H, I, a->up); // [N][I]
+    linear(s, run, a->norm1, w->up, w->up_bias, N, H, I, a->up); // [N][I]
     op_gelu_fwd(s, a->up, N * I, c->hidden_act, a->gelu);
-    linear(s, a->gelu, w->down, w->down_bias, N, I, H, work); // [N][H]
+    linear(s, run, a->gelu, w->down, w->down_bias, N, I, H, work); // [N][H]
     op_dropout_add(s, bert_hidden_dropout(run, BERT_DOWN_SITE(layer)), work, a->norm1, N * H,
                    a->sum2);
     op_layernorm_fwd(s, a->sum2, w->norm2_gain, w->norm2_bias, N, H, eps, a->out, a->stat2);
@@ -71,12 +71,12 @@ static void mlm_head(gpu_stream *s, const bert_run *run)
     const uint32_t R = a->shape.predictions, H = c->hidden_size, V = c->vocab_size;
     const gpu_view hidden = bert_layer_input(run, c->num_hidden_layers);
 
-    op_gather(s, a->index, hidden, R, H, a->picked);                              // [R][H]
-    linear(s, a->picked, w->transform, w->transform_bias, R, H, H, a->transform); // [R][H]
+    op_gather(s, a->index, hidden, R, H, a->picked);                                   // [R][H]
+    linear(s, run, a->picked, w->transform, w->transform_bias, R, H, H, a->transform); // [R][H]
     op_gelu_fwd(s, a->transform, R * H, c->hidden_act, a->transform_gelu);
     op_layernorm_fwd(s, a->transform_gelu, w->transform_norm_gain, w->transform_norm_bias, R, H,
                      c->layer_norm_eps, a->transform_norm, a->transform_stat);
-    linear(s, a->transform_norm, w->word, w->output_bias, R, H, V, a->logits); // [R][V], tied
+    linear(s, run, a->transform_norm, w->word, w->output_bias, R, H, V, a->logits); // [R][V], tied
 }
 
 // The next-sentence head: pooled = tanh(pooler(hidden state of [CLS])), two classes.
@@ -87,10 +87,10 @@ static void pair_head(gpu_stream *s, const bert_run *run)
     const uint32_t B = a->shape.rows, H = run->config->hidden_size;
     const gpu_view hidden = bert_layer_input(run, run->config->num_hidden_layers);
 
-    op_gather(s, a->first, hidden, B, H, a->pooler_in);                         // [B][H]
-    linear(s, a->pooler_in, w->pooler, w->pooler_bias, B, H, H, a->pooler_sum); // [B][H]
+    op_gather(s, a->first, hidden, B, H, a->pooler_in);                              // [B][H]
+    linear(s, run, a->pooler_in, w->pooler, w->pooler_bias, B, H, H, a->pooler_sum); // [B][H]
     op_tanh_fwd(s, a->pooler_sum, B * H, a->pooled);
-    linear(s, a->pooled, w->relation, w->relation_bias, B, H, 2, a->pair_logits); // [B][2]
+    linear(s, run, a->pooled, w->relation, w->relation_bias, B, H, 2, a->pair_logits); // [B][2]
 }
 
 void bert_head_forward(gpu_stream *s, const bert_run *run)

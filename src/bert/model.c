@@ -117,12 +117,15 @@ vkb_status vkb_model_save(const vkb_model *model, const char *folder, const vkb_
     char *path = path_join(folder, "model.safetensors");
     if (!path)
         return vkb_fail_memory(ctx, strlen(folder), "a path");
+    // In what order the weights lie is nothing that a caller sees.
+    BASE_TRY(bert_weights_borrow((vkb_model *)model));
     BASE_TRY(gpu_wait_all(model->dev));
     BASE_TRY(folder_create(ctx, folder));
     BASE_TRY(hf_config_write(ctx, folder, &model->config, &form));
     // last: a folder with weights is whole
     BASE_TRY(bert_model_save(model, path, bert_dtype(form.precision)));
 cleanup:
+    bert_weights_return((vkb_model *)model);
     free(path);
     return status;
 }

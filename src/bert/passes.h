@@ -43,6 +43,7 @@ static inline op_embedding bert_embedding(const bert_run *run)
         .hidden = run->config->hidden_size,
         .type_count = run->config->type_vocab_size,
         .pad_id = run->config->pad_token_id,
+        .word_panel = run->panel,
     };
 }
 

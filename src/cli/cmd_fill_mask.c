@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct fill_options {
     common_options common;
@@ -33,16 +34,22 @@ static const flag rows[] = {
 };
 #undef AT
 
+enum { BATCH = 64 }; // texts answered together
+
 typedef struct fill_job {
     cli_state *cli;
     const fill_options *options;
     vkb_tokenizer *tok;
     vkb_model *model;
     vkb_fill_params params;
-    uint32_t *targets;      // owns params.targets
-    vkb_fill_result result; // reused from text to text
-    cJSON *texts;           // with --json: an item a text
+    uint32_t *targets; // owns params.targets
+    cJSON *texts;      // with --json: an item a text
     size_t done;
+    bool at_once; // somebody waits for the answer of each line
+    // What waits for its answer, and where in standard input it came from.
+    char *waiting[BATCH];
+    size_t lines[BATCH], count;
+    vkb_fill_result results[BATCH]; // reused from batch to batch
 } fill_job;
 
 // ---- Targets ----
@@ -111,29 +118,33 @@ static vkb_status decode_piece(const fill_job *job, uint32_t id, char **text)
     return vkb_decode(job->tok, &id, 1, false, text);
 }
 
-// The whole text with one mask filled. With a single mask special tokens are left out, so that it
-// reads as a sentence; with several they stay, and the other masks are seen.
-static vkb_status decode_sequence(const fill_job *job, size_t mask, uint32_t id, char **text)
+// The whole text with one mask filled, padding that was written into it left out. With a single mask
+// special tokens are left out too, so that it reads as a sentence; with several they stay, and the other
+// masks are seen.
+static vkb_status decode_sequence(const fill_job *job, const vkb_fill_result *result, size_t mask,
+                                  uint32_t id, char **text)
 {
-    const vkb_fill_result *result = &job->result;
+    const uint32_t pad = vkb_tokenizer_special(job->tok).pad;
+    size_t count = 0;
     uint32_t *ids = malloc((result->tokens.count + 1) * sizeof(*ids));
     if (!ids)
         return cli_fail_memory(job->cli);
-    for (size_t i = 0; i < result->tokens.count; i++)
-        ids[i] = result->tokens.at[i].id;
-    ids[result->mask_positions[mask]] = id;
-    vkb_status status =
-        vkb_decode(job->tok, ids, result->tokens.count, result->mask_count == 1, text);
+    for (size_t i = 0; i < result->tokens.count; i++) {
+        ids[count] = i == result->mask_positions[mask] ? id : result->tokens.at[i].id;
+        count += ids[count] != pad;
+    }
+    vkb_status status = vkb_decode(job->tok, ids, count, result->mask_count == 1, text);
     free(ids);
     return status;
 }
 
-static vkb_status add_candidate(fill_job *job, size_t mask, const vkb_fill *fill, cJSON *list)
+static vkb_status add_candidate(fill_job *job, const vkb_fill_result *result, size_t mask,
+                                const vkb_fill *fill, cJSON *list)
 {
     char *piece = NULL, *sequence = NULL;
     vkb_status status = VKB_OK;
     CLI_TRY(decode_piece(job, fill->token, &piece));
-    CLI_TRY(decode_sequence(job, mask, fill->token, &sequence));
+    CLI_TRY(decode_sequence(job, result, mask, fill->token, &sequence));
     if (list) {
         cJSON *item = cJSON_CreateObject();
         cJSON_AddNumberToObject(item, "score", fill->score);
@@ -150,9 +161,8 @@ cleanup:
     return status;
 }
 
-static vkb_status add_text(fill_job *job, const char *text)
+static vkb_status add_text(fill_job *job, const char *text, const vkb_fill_result *result)
 {
-    const vkb_fill_result *result = &job->result;
     cJSON *item = NULL; // the text's own list: of candidates, or of its masks' lists
     if (job->texts) {
         item = cJSON_CreateArray();
@@ -170,28 +180,52 @@ static vkb_status add_text(fill_job *job, const char *text)
             printf(" [MASK] %zu of %zu\n", mask + 1, result->mask_count);
         }
         for (size_t k = 0; k < result->top_k && status == VKB_OK; k++)
-            status = add_candidate(job, mask, &result->fills[mask * result->top_k + k], list);
+            status =
+                add_candidate(job, result, mask, &result->fills[mask * result->top_k + k], list);
     }
     job->done++;
     return status;
 }
 
-static vkb_status fill_text(fill_job *job, const char *text)
+// ---- Texts ----
+
+// Answers what waits. Of a batch in which a text cannot be answered nothing is printed.
+static vkb_status fill_waiting(fill_job *job)
 {
-    vkb_status status = vkb_fill_mask(job->model, job->tok, text, &job->params, &job->result);
-    return status == VKB_OK ? add_text(job, text) : status;
+    const size_t count = job->count;
+    size_t failed;
+    vkb_status status = vkb_fill_mask_batch(job->model, job->tok, (const char *const *)job->waiting,
+                                            count, &job->params, job->results, &failed);
+    if (status == VKB_BAD_ARGUMENT && failed < count &&
+        job->lines[failed]) // not of the command line
+        status = cli_fail(job->cli, VKB_BAD_FILE, "standard input, line %zu: %s",
+                          job->lines[failed], vkb_error(job->cli->ctx));
+    else if (status == VKB_BAD_ARGUMENT && failed < count && count > 1)
+        status = cli_fail(job->cli, VKB_BAD_ARGUMENT, "text %zu: %s", job->done + failed + 1,
+                          vkb_error(job->cli->ctx));
+    for (size_t i = 0; i < count && status == VKB_OK; i++)
+        status = add_text(job, job->waiting[i], &job->results[i]);
+    for (size_t i = 0; i < count; i++)
+        free(job->waiting[i]);
+    job->count = 0;
+    return status;
+}
+
+// line 0: from the command line
+static vkb_status fill_text(fill_job *job, const char *text, size_t line)
+{
+    job->lines[job->count] = line;
+    job->waiting[job->count] = strdup(text);
+    if (!job->waiting[job->count])
+        return cli_fail_memory(job->cli);
+    job->count++;
+    return job->count == BATCH || job->at_once ? fill_waiting(job) : VKB_OK;
 }
 
 static vkb_status fill_line(void *user, const char *line, size_t bytes, size_t number)
 {
-    fill_job *job = user;
-    bool blank = line[strspn(line, " \t")] == 0;
-    vkb_status status = blank ? VKB_OK : fill_text(job, line);
     (void)bytes;
-    if (status == VKB_BAD_ARGUMENT && !*job->cli->error) // the argument is a line of a file here
-        return cli_fail(job->cli, VKB_BAD_FILE, "standard input, line %zu: %s", number,
-                        vkb_error(job->cli->ctx));
-    return status;
+    return line[strspn(line, " \t")] ? fill_text(user, line, number) : VKB_OK;
 }
 
 static vkb_status print_json(fill_job *job)
@@ -209,8 +243,9 @@ static vkb_status run(cli_state *cli, flag_set *set)
 {
     vkb_device *device = NULL;
     vkb_model_source source = {0};
-    fill_job job = {.cli = cli, .options = set->options};
     vkb_status status = VKB_OK;
+    fill_job job = {.cli = cli, .options = set->options};
+    job.at_once = !set->texts.count && isatty(STDIN_FILENO);
     job.params.top_k = (uint32_t)job.options->top_k;
     job.params.truncate = job.options->truncate;
     CLI_TRY(model_find(cli, job.options->model, 0, NULL, &source));
@@ -221,9 +256,11 @@ static vkb_status run(cli_state *cli, flag_set *set)
     CLI_TRY(vkb_model_load(device, source.folder, NULL, &job.model));
     job.texts = job.options->json ? cJSON_CreateArray() : NULL;
     for (size_t i = 0; i < set->texts.count; i++)
-        CLI_TRY(fill_text(&job, set->texts.at[i]));
+        CLI_TRY(fill_text(&job, set->texts.at[i], 0));
     if (!set->texts.count)
         CLI_TRY(cli_each_line(cli, fill_line, &job));
+    if (job.count)
+        CLI_TRY(fill_waiting(&job));
     if (!job.done)
         CLI_TRY(cli_fail(cli, VKB_BAD_ARGUMENT,
                          "a text with [MASK] is needed, as argument or on standard input"));
@@ -231,7 +268,10 @@ static vkb_status run(cli_state *cli, flag_set *set)
         status = print_json(&job);
 cleanup:
     cJSON_Delete(job.texts);
-    vkb_fill_result_free(&job.result);
+    for (size_t i = 0; i < BATCH; i++) {
+        free(i < job.count ? job.waiting[i] : NULL);
+        vkb_fill_result_free(&job.results[i]);
+    }
     free(job.targets);
     vkb_model_destroy(&job.model);
     vkb_tokenizer_destroy(&job.tok);

@@ -75,6 +75,7 @@ vkb_status vkb_device_open(vkb_context *ctx, const vkb_device_params *params, vk
     if (!dev)
         return vkb_fail_memory(ctx, sizeof(*dev), "the device");
     dev->ctx = ctx;
+    pthread_mutex_init(&dev->lock, NULL);
 
     gpu_physical *list = NULL;
     const gpu_physical *chosen = NULL;
@@ -112,7 +113,18 @@ void vkb_device_close(vkb_device **dev_)
         dev->vk.vkDestroyDevice(dev->handle, NULL);
     }
     gpu_instance_destroy(&dev->instance);
+    pthread_mutex_destroy(&dev->lock);
     free(dev);
+}
+
+void gpu_lock(vkb_device *dev)
+{
+    pthread_mutex_lock(&dev->lock);
+}
+
+void gpu_unlock(vkb_device *dev)
+{
+    pthread_mutex_unlock(&dev->lock);
 }
 
 const vkb_device_info *vkb_device_get_info(const vkb_device *dev)

@@ -6,7 +6,7 @@
 //   gpu_stream   a list of kernel runs and copies, recorded once and submitted many times; barriers
 //                are derived from the access string of each kernel
 //
-// Threading: one thread per device. Everything a stream refers to must outlive it.
+// Threading: one thread per device at a time (gpu_lock). Everything a stream refers to must outlive it.
 #ifndef VKB_GPU_H
 #define VKB_GPU_H
 
@@ -50,6 +50,13 @@ void *gpu_mapped(gpu_view view);               // GPU_UPLOAD and GPU_READBACK; N
 // must not be working on the view (gpu_wait first).
 vkb_status gpu_upload(vkb_device *dev, gpu_view to, const void *data);
 vkb_status gpu_download(vkb_device *dev, gpu_view from, void *data);
+
+// gpu_upload and gpu_download of it are plain copies, of which several threads may make some at once.
+bool gpu_is_direct(gpu_view view);
+
+// One mutex a device, for those whose callers may be several threads; it is not recursive.
+void gpu_lock(vkb_device *dev);
+void gpu_unlock(vkb_device *dev);
 
 // ---- Kernels ----
 

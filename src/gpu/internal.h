@@ -17,6 +17,7 @@
 
 #include "gpu/gpu.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <volk.h>
 
@@ -167,6 +168,7 @@ enum { GPU_STAGING_BYTES = 16 << 20 };
 
 struct vkb_device {
     vkb_context *ctx;
+    pthread_mutex_t lock; // gpu_lock
     gpu_instance *instance;
     gpu_physical physical;
     VkDevice handle;

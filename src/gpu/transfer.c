@@ -18,6 +18,11 @@ static uint8_t *direct(const vkb_device *dev, gpu_view view, bool reading)
     return mapped + view.offset;
 }
 
+bool gpu_is_direct(gpu_view view)
+{
+    return direct(view.buffer->dev, view, true) != NULL;
+}
+
 typedef struct copy {
     gpu_view from, to;
 } copy;

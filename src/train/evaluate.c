@@ -194,6 +194,7 @@ vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset 
     if (!e.params.batch_size)
         e.params.batch_size = EVALUATE_BATCH_SIZE;
     train_mask_complete(&e.params.mask);
+    BASE_TRY(bert_weights_borrow(model));
     BASE_TRY(gpu_wait_all(model->dev));
     BASE_TRY(evaluation_prepare(&e, tok));
     BASE_TRY(dataset_begin_epoch(data, 0, &rows));
@@ -223,5 +224,6 @@ vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset 
     };
 cleanup:
     evaluation_free(&e);
+    bert_weights_return(model);
     return status;
 }

@@ -74,6 +74,7 @@ vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, vkb_da
     t->model = model;
     t->data = data;
     t->params = *params;
+    BASE_TRY(bert_weights_borrow(model));
     BASE_TRY(train_params_complete(ctx, &t->params));
     BASE_TRY(train_check_rows(model, tok, data, t->params.objective));
     trainer_count_steps(t);
@@ -115,6 +116,7 @@ void vkb_trainer_destroy(vkb_trainer **trainer)
     bert_params_free(&t->grads);
     bert_params_free(&t->exp_avg);
     bert_params_free(&t->exp_avg_sq);
+    bert_weights_return(t->model);
     free(t);
 }
 
