@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LENGTH_BUCKET = 8, PREDICTIONS_BUCKET = 8, PASSES_KEPT = 8, TOKENS_KEPT = 2048 };
+enum { LENGTH_BUCKET = 8, PREDICTIONS_BUCKET = 8, PASSES_KEPT = 8, TOKENS_KEPT = 512 };
 
 // Inputs in the order of the mapped buffer.
 enum { IN_IDS, IN_TYPES, IN_POSITIONS, IN_SEGMENTS, IN_INDEX, IN_COUNT };

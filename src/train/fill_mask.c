@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_TOP_K = 5, MAX_GROUP_ROWS = 32, MAX_GROUP_TOKENS = 512, MAX_GROUP_MASKS = 32 };
+enum { DEFAULT_TOP_K = 5, MAX_GROUP_ROWS = 32, MAX_GROUP_TOKENS = 128, MAX_GROUP_MASKS = 16 };
 
 void vkb_fill_result_free(vkb_fill_result *r)
 {
