@@ -107,6 +107,8 @@ typedef struct gpu_run_params {
     uint32_t spec_count;
     gpu_groups groups; // a zero in it: nothing to do, nothing is recorded
     double flops;      // estimate, for bounding submissions and for gpu_times
+    double bytes;      // read and written, for gpu_times, where a run touches less than its views;
+                       // 0: each view once, read, written or both, as kernels.def says
 } gpu_run_params;
 
 // Records a kernel run, behind a barrier if something it touches was written, or is now written,
@@ -138,7 +140,8 @@ vkb_status gpu_run_once(vkb_device *dev, const char *name, gpu_record_fn record,
 typedef struct gpu_time {
     gpu_kernel kernel;
     const char *label;
-    double seconds, flops;
+    double begin; // seconds on the device's clock since the first time that it told
+    double seconds, flops, bytes;
 } gpu_time;
 
 // Times of a timed stream's last submission, which it waits for: one per run, in order; *count is 0

@@ -178,6 +178,7 @@ struct vkb_device {
     uint64_t ticket;      // of the last submission
     bool lost;
     gpu_counters counters;
+    uint64_t first_tick; // of its clock, as the first gpu_times saw it; 0: not yet
 
     gpu_memory_state memory;
     gpu_buffer *staging[2]; // GPU_UPLOAD, GPU_READBACK; created when first needed
@@ -246,7 +247,7 @@ struct gpu_stream {
     const char *label; // the open one, or ""
 
     VkQueryPool queries; // two a run
-    gpu_time *times;     // [run_count], kernel, label and flops filled while recording
+    gpu_time *times;     // [run_count]; all but begin and seconds are filled while recording
     uint64_t ticket;     // of the last submission; 0: never
 };
 
@@ -258,7 +259,8 @@ VkCommandBuffer gpu_stream_commands(gpu_stream *s, const gpu_access *touched, si
 // ---- times.c ----
 
 vkb_status gpu_times_open(gpu_stream *s);
-void gpu_times_begin(gpu_stream *s, VkCommandBuffer commands, gpu_kernel kernel, double flops);
+void gpu_times_begin(gpu_stream *s, VkCommandBuffer commands, gpu_kernel kernel,
+                     const gpu_run_params *params);
 void gpu_times_end(gpu_stream *s, VkCommandBuffer commands);
 void gpu_times_close(gpu_stream *s);
 

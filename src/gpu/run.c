@@ -161,7 +161,7 @@ void gpu_run_(gpu_stream *s, gpu_kernel kernel, const gpu_run_params *params)
     if (!commands)
         return;
     VkPipelineLayout layout = dev->kernels[kernel].layout;
-    gpu_times_begin(s, commands, kernel, params->flops);
+    gpu_times_begin(s, commands, kernel, params);
     dev->vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
     dev->vk.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &set, 0,
                                     NULL);

@@ -1,4 +1,4 @@
-// Timestamps: two around each run of a timed stream.
+// Timestamps: two around each run of a timed stream, and what each run moves.
 #include "gpu/internal.h"
 
 #include <stdlib.h>
@@ -24,13 +24,42 @@ vkb_status gpu_times_open(gpu_stream *s)
     return VKB_OK;
 }
 
+static bool same_view(gpu_view a, gpu_view b)
+{
+    return a.buffer == b.buffer && a.offset == b.offset && a.bytes == b.bytes;
+}
+
+// Each view once, though several bindings have it; those that stand in for an empty one not at all.
+static double moved_bytes(gpu_kernel kernel, const gpu_run_params *params)
+{
+    const gpu_kernel_entry *k = gpu_kernel_get(kernel);
+    double bytes = params->bytes;
+    for (uint32_t i = 0; i < k->bindings && params->bytes == 0; i++) {
+        bool seen = !params->bind[i].buffer, read = false, written = false;
+        for (uint32_t j = 0; j < k->bindings && !seen; j++) {
+            if (!same_view(params->bind[j], params->bind[i]))
+                continue;
+            seen = j < i;
+            read = read || k->access[j] != 'w';
+            written = written || k->access[j] != 'r';
+        }
+        if (!seen)
+            bytes += (double)params->bind[i].bytes * (read + written);
+    }
+    return bytes;
+}
+
 // `recorded` has just been counted up for this run.
-void gpu_times_begin(gpu_stream *s, VkCommandBuffer commands, gpu_kernel kernel, double flops)
+void gpu_times_begin(gpu_stream *s, VkCommandBuffer commands, gpu_kernel kernel,
+                     const gpu_run_params *params)
 {
     if (!s->queries)
         return;
     uint32_t run = s->recorded - 1;
-    s->times[run] = (gpu_time){.kernel = kernel, .label = s->label, .flops = flops};
+    s->times[run] = (gpu_time){.kernel = kernel,
+                               .label = s->label,
+                               .flops = params->flops,
+                               .bytes = moved_bytes(kernel, params)};
     s->dev->vk.vkCmdResetQueryPool(commands, s->queries, 2 * run, 2);
     s->dev->vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, s->queries,
                                    2 * run);
@@ -70,9 +99,13 @@ vkb_status gpu_times(gpu_stream *s, const gpu_time **times, size_t *count)
         VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
     uint32_t bits = dev->physical.timestamp_bits;
     uint64_t mask = bits < 64 ? (UINT64_C(1) << bits) - 1 : UINT64_MAX;
-    for (uint32_t i = 0; result == VK_SUCCESS && i < s->run_count; i++)
-        s->times[i].seconds = (double)((ticks[2 * i + 1] - ticks[2 * i]) & mask) *
-                              dev->physical.limits.timestampPeriod * 1e-9;
+    double period = dev->physical.limits.timestampPeriod * 1e-9;
+    if (result == VK_SUCCESS && !dev->first_tick)
+        dev->first_tick = ticks[0];
+    for (uint32_t i = 0; result == VK_SUCCESS && i < s->run_count; i++) {
+        s->times[i].begin = (double)((ticks[2 * i] - dev->first_tick) & mask) * period;
+        s->times[i].seconds = (double)((ticks[2 * i + 1] - ticks[2 * i]) & mask) * period;
+    }
     free(ticks);
     if (result != VK_SUCCESS)
         return gpu_fail(dev, result, "reading the times of stream %s", s->name);

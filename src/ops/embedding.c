@@ -5,6 +5,8 @@
 // as sums over columns.
 #include "ops/internal.h"
 
+#include <math.h>
+
 enum { EMBEDDING_SCRATCH = 3 };
 
 static bool embedding_checks(gpu_stream *s, const char *op, const op_embedding *e)
@@ -44,7 +46,9 @@ void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y)
                 .push =
                     &(struct embedding_params){e->tokens, e->hidden, first, count, e->word_panel},
                 .spec = {op_group_for(s, e->hidden).size, e->word_panel != 0}, .spec_count = 2,
-                .groups = gpu_items(e->tokens));
+                .groups = gpu_items(e->tokens),
+                // A token reads a row of the word table; the rows of the others are few.
+                .bytes = 4.0 * e->tokens * (3 + 2.0 * e->hidden * count / rows));
     }
 }
 
@@ -68,7 +72,10 @@ static void scatter_add(gpu_stream *s, const op_embedding *e, gpu_view keys, gpu
         push.count = rows - push.first < part ? rows - push.first : part;
         gpu_run(s, scatter_add,
                 .bind = {keys, links, dy, table_part(e, table, push.first, push.count)},
-                .push = &push, .spec = {size}, .spec_count = 1, .groups = groups);
+                .push = &push, .spec = {size}, .spec_count = 1, .groups = groups,
+                // Keys, links, rows in; a table's row is read and written once, not once a token.
+                .bytes = 4.0 * e->tokens * (3 + (double)e->hidden * push.count / rows) +
+                         8.0 * e->hidden * fmin(e->tokens, push.count));
     }
 }
 

@@ -8,7 +8,8 @@ void op_gather(gpu_stream *s, gpu_view index, gpu_view x, uint32_t count, uint32
         return;
     gpu_run(s, gather_rows, .bind = {index, x, y},
             .push = &(struct rows_params){.rows = count, .cols = cols},
-            .spec = {op_group_for(s, cols).size}, .spec_count = 1, .groups = gpu_items(count));
+            .spec = {op_group_for(s, cols).size}, .spec_count = 1, .groups = gpu_items(count),
+            .bytes = 4.0 * count * (1 + 2.0 * cols)); // index, rows in, rows out
 }
 
 void op_scatter(gpu_stream *s, gpu_view index, gpu_view dy, uint32_t count, uint32_t rows,
@@ -23,5 +24,6 @@ void op_scatter(gpu_stream *s, gpu_view index, gpu_view dy, uint32_t count, uint
         gpu_fill(s, dx, 0);
     gpu_run(s, scatter_rows, .bind = {index, dy, dx},
             .push = &(struct rows_params){.rows = count, .cols = cols},
-            .spec = {op_group_for(s, cols).size}, .spec_count = 1, .groups = gpu_items(count));
+            .spec = {op_group_for(s, cols).size}, .spec_count = 1, .groups = gpu_items(count),
+            .bytes = 4.0 * count * (1 + 3.0 * cols)); // index, rows in, rows added to
 }

@@ -91,6 +91,13 @@ static double flops_of(const op_matmul_params *p)
     return 2.0 * p->m * p->n * p->k * p->batch.outer * p->batch.inner;
 }
 
+// c is read only where it is added to.
+static double bytes_of(const op_matmul_params *p, const operand *a, const operand *b)
+{
+    return (double)a->view.bytes + (double)b->view.bytes + (double)p->bias.bytes +
+           (double)p->c.bytes * (p->accumulate ? 2 : 1);
+}
+
 static void run_tile(gpu_stream *s, const op_matmul_params *p, const operand *a, const operand *b)
 {
     const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
@@ -100,7 +107,7 @@ static void run_tile(gpu_stream *s, const op_matmul_params *p, const operand *a,
         s, matmul_tile, .bind = {a->view, b->view, p->bias, p->c}, .push = &push,
         .spec = {4 * tile_m, tile_m, p->layout == OP_TN, p->layout != OP_NT}, .spec_count = 4,
         .groups = {op_div_up(p->n, 64), op_div_up(p->m, tile_m), p->batch.outer * p->batch.inner},
-        .flops = flops_of(p));
+        .flops = flops_of(p), .bytes = bytes_of(p, a, b));
 }
 
 // The operand with its axes exchanged, densely, in scratch.
@@ -113,8 +120,7 @@ static void make_k_major(gpu_stream *s, const op_matmul_params *p, operand *o, u
             .push = &(struct transpose_params){o->rows, o->cols, o->ld, p->batch.inner, o->outer,
                                                o->inner},
             .spec = {size}, .spec_count = 1,
-            .groups = {op_div_up(o->rows, size), op_div_up(o->cols, 16), batch},
-            .flops = (double)each * batch);
+            .groups = {op_div_up(o->rows, size), op_div_up(o->cols, 16), batch});
     *o = (operand){o->name, to, o->cols, o->rows, o->rows, each * p->batch.inner, each};
 }
 
@@ -151,7 +157,7 @@ static void run_lanes(gpu_stream *s, const op_matmul_params *p, operand *a, oper
             .spec = {size, subgroup, rows, columns, p->accumulate}, .spec_count = 5,
             .groups = {op_div_up(p->n, size * columns), op_div_up(p->m, rows),
                        p->batch.outer * p->batch.inner},
-            .flops = flops_of(p));
+            .flops = flops_of(p), .bytes = bytes_of(p, a, b));
 }
 
 static void run_packed(gpu_stream *s, const op_matmul_params *p, const operand *a, const operand *b)

@@ -382,12 +382,46 @@ TEST(times_come_one_a_run)
         CHECK_STR(times[i].label, i / 2 % 2 ? "odd" : "even");
         CHECK_NEAR(times[i].flops, COUNT, 0);
         CHECK(times[i].seconds >= 0 && times[i].seconds < 10);
+        if (i) // a microsecond: a timestamp may count in steps
+            CHECK(times[i].begin > times[i - 1].begin + times[i - 1].seconds - 1e-6);
         seconds += times[i].seconds;
     }
     CHECK(count == 0 || seconds > 0);
     CHECK_INT(gpu_wait_all(dev), VKB_OK);
     check_all(p.b, 1597); // F(17)
     gpu_stream_destroy(&untimed);
+    gpu_stream_destroy(&s);
+    pair_destroy(&p);
+}
+
+// y is read and written, x read: each view counts once, and what stands in for an empty one not.
+static void record_bytes(gpu_stream *s, void *user)
+{
+    chain *c = user;
+    struct gelu_params push = {.count = COUNT};
+    add(s, c->a, c->b, COUNT);
+    add(s, (gpu_view){0}, c->b, COUNT);
+    add(s, c->b, c->b, COUNT);
+    gpu_run(s, add, .bind = {c->a, c->b}, .push = &push, .spec = {64, 1}, .spec_count = 2,
+            .groups = gpu_items(1), .bytes = 12);
+}
+
+TEST(bytes_are_those_of_the_views)
+{
+    static const double expected[] = {12.0 * COUNT, 8.0 * COUNT, 8.0 * COUNT, 12};
+    pair p;
+    gpu_stream *s = NULL;
+    const gpu_time *times = NULL;
+    size_t count = 0;
+    if (!pair_create(&p))
+        return;
+    chain c = {gpu_whole(p.a), gpu_whole(p.b), 0};
+    CHECK_INT(gpu_record(dev, "bytes", true, record_bytes, &c, &s), VKB_OK);
+    CHECK_INT(gpu_submit(dev, &s, 1, NULL), VKB_OK);
+    CHECK_INT(gpu_times(s, &times, &count), VKB_OK);
+    CHECK_INT(count, vkb_device_get_info(dev)->timestamps ? 4 : 0);
+    for (size_t i = 0; i < count; i++)
+        CHECK_NEAR(times[i].bytes, expected[i], 0);
     gpu_stream_destroy(&s);
     pair_destroy(&p);
 }
@@ -434,6 +468,7 @@ static void all_tests(vkb_device *device)
     RUN(wrong_runs_are_refused_by_name);
     RUN(empty_views_get_the_first_one);
     RUN(times_come_one_a_run);
+    RUN(bytes_are_those_of_the_views);
     RUN(nothing_is_fine);
     RUN(items_are_folded_into_two_axes);
 }
