@@ -342,6 +342,11 @@ typedef struct vkb_dataset_params { // 0: the default in brackets
 VKB_API vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const vkb_text_source *source,
                                     const vkb_dataset_params *params, vkb_dataset **out,
                                     vkb_dataset **held_out);
+// Rows of random ids without padding, for measuring a device where no text is wanted. Of params
+// max_seq_length, max_samples (the rows) and seed are taken. Ids are 0 .. vocab_size-1, of which the
+// first are special.
+VKB_API vkb_status vkb_dataset_random(vkb_context *ctx, uint32_t vocab_size,
+                                      const vkb_dataset_params *params, vkb_dataset **out);
 VKB_API void vkb_dataset_destroy(vkb_dataset **data);
 // Of pairs: in the first epoch; each epoch pairs anew.
 VKB_API uint64_t vkb_dataset_rows(const vkb_dataset *data);
@@ -641,7 +646,7 @@ typedef struct vkb_metrics {
 } vkb_metrics;
 
 // Allocates gradients, moments and activations and records the step. VKB_OUT_OF_MEMORY names what
-// did not fit.
+// did not fit. tok is NULL for random rows.
 VKB_API vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset *data,
                                       const vkb_train_params *params, vkb_trainer **out);
 VKB_API void vkb_trainer_destroy(vkb_trainer **trainer);
@@ -652,6 +657,54 @@ VKB_API void vkb_trainer_destroy(vkb_trainer **trainer);
 VKB_API vkb_status vkb_train_step(vkb_trainer *trainer, vkb_metrics *metrics, bool *done);
 // Waits for the submitted steps; metrics are then those of the last.
 VKB_API vkb_status vkb_trainer_finish(vkb_trainer *trainer, vkb_metrics *metrics);
+
+// ---- Profile: where a step's time goes ----
+
+// What the device reaches at best here, measured on random data within two seconds: bytes read and
+// written by a copy, and operations of a product, of those that vkbert has.
+typedef struct vkb_ceilings {
+    double copy_bytes_per_second, product_flops_per_second;
+} vkb_ceilings;
+VKB_API vkb_status vkb_device_measure(vkb_device *dev, vkb_ceilings *out);
+
+// A kernel in a step: medians over the profiled steps. flops: as the operations estimate them, 0 where
+// they do not; bytes: of what is bound, each read and written once.
+typedef struct vkb_profile_kernel {
+    const char *name; // as in shaders/kernels.def
+    double share;     // of the time in kernels; together 1
+    double calls, seconds, flops, bytes;
+} vkb_profile_kernel;
+
+// A run of a kernel.
+typedef struct vkb_profile_run {
+    const char *kernel;
+    char label[40];        // the part of the step, such as "layer forward"
+    uint32_t step;         // 0 .. steps-1
+    double begin, seconds; // on the device's clock, from the first run on
+    double flops, bytes;
+} vkb_profile_run;
+
+typedef struct vkb_profile {
+    uint32_t steps;        // that were profiled
+    uint32_t plain_steps;  // before them, without timestamps, which step_seconds is the median of
+    double step_seconds;   // from a step's end to the next one's; 0 when plain_steps is 0
+    double kernel_seconds; // of a step in kernels: the sum of kernels[].seconds
+    double gap_seconds; // of a profiled step on the device between kernels: copies, barriers, and
+                        // waiting for the next submission; median
+    double submissions; // to the device's queue, a step
+    size_t kernel_count;
+    vkb_profile_kernel *kernels; // those that ran, longest first
+    size_t run_count;
+    vkb_profile_run *runs; // in order
+} vkb_profile;
+
+// From begin on the trainer's steps run a kernel at a time, with timestamps, and are waited for; end
+// goes back to steps as before and gives what was seen. The steps' results are the same to the bit.
+// VKB_FAILED: the device has no timestamps (vkb_device_info). Both wait for the submitted steps; end
+// without a step between gives a profile of no steps.
+VKB_API vkb_status vkb_trainer_profile_begin(vkb_trainer *trainer);
+VKB_API vkb_status vkb_trainer_profile_end(vkb_trainer *trainer, vkb_profile **out);
+VKB_API void vkb_profile_free(vkb_profile **profile);
 
 // Moments, step and position in the data, so that a resumed run equals an uninterrupted one bit for
 // bit. Writes optimizer.safetensors and trainer_state.json; the weights are saved by

@@ -38,6 +38,7 @@ enum philox_stream {
     PHILOX_SHUFFLE,  // counter: half, epoch, round
     PHILOX_PAIRS,    // counter: draw, document or row, epoch
     PHILOX_GROW,     // counter: draw / 4, 0: normal or 1: which row, new row of the vocabulary
+    PHILOX_ROWS,     // counter: position / 4, row
 };
 
 #endif

@@ -187,6 +187,16 @@ uint64_t vkb_dataset_tokens(const vkb_dataset *data)
     return data->first_tokens;
 }
 
+vkb_special_ids dataset_special(const vkb_dataset *data)
+{
+    return data->special;
+}
+
+uint32_t dataset_random_vocab(const vkb_dataset *data)
+{
+    return data->random_vocab;
+}
+
 bool dataset_has_pairs(const vkb_dataset *data)
 {
     return data->kind == &rows_pairs;
@@ -200,6 +210,8 @@ bool vkb_dataset_was_cached(const vkb_dataset *data)
 double vkb_dataset_unigram_entropy(const vkb_dataset *data)
 {
     const vkb_special_ids *s = &data->special;
+    if (!data->store)
+        return log(data->random_vocab - ROWS_SPECIAL_IDS);
     double total = 0, sum = 0; // of counts; of counts times their logarithms
     for (uint32_t id = 0; id < token_store_vocab_size(data->store); id++) {
         uint64_t count = 0;

@@ -28,6 +28,12 @@ vkb_status dataset_begin_epoch(vkb_dataset *data, uint64_t epoch, uint64_t *rows
 // thread, but failures are told to one context. VKB_BAD_FILE: the token cache is damaged.
 vkb_status dataset_read(const vkb_dataset *data, uint64_t row, dataset_row *out);
 
+// Of the tokenizer, or of random rows.
+vkb_special_ids dataset_special(const vkb_dataset *data);
+
+// The ids that vkb_dataset_random was made with, which no tokenizer belongs to; 0: rows of a text.
+uint32_t dataset_random_vocab(const vkb_dataset *data);
+
 // Whether the rows are VKB_ROWS_PAIRS.
 bool dataset_has_pairs(const vkb_dataset *data);
 

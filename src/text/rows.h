@@ -4,6 +4,7 @@
 //   rows_lines.c    a text a row
 //   rows_packed.c   several texts a row
 //   rows_pairs.c    two runs of texts a row, for next-sentence prediction
+//   rows_random.c   random ids, without a store
 #ifndef VKB_TEXT_ROWS_H
 #define VKB_TEXT_ROWS_H
 
@@ -28,15 +29,18 @@ typedef struct rows_kind {
     vkb_status (*read)(const vkb_dataset *data, uint64_t row, dataset_row *out);
 } rows_kind;
 
-extern const rows_kind rows_grouped, rows_lines, rows_packed, rows_pairs;
+extern const rows_kind rows_grouped, rows_lines, rows_packed, rows_pairs, rows_random;
+
+enum { ROWS_SPECIAL_IDS = 5 }; // in front of the others in random rows
 
 struct vkb_dataset {
     vkb_context *ctx;
-    token_store *store;
+    token_store *store; // NULL: rows_random
     const rows_kind *kind;
     vkb_dataset_params params; // defaults filled in
     vkb_special_ids special;
     uint64_t max_rows; // 0: all
+    uint32_t random_vocab; // of rows_random: ids, with the special ones in front
     bool was_cached;
 
     uint64_t epoch; // the one begun last

@@ -71,7 +71,7 @@ static vkb_status evaluation_prepare(evaluation *e, const vkb_tokenizer *tok)
     shape.training = false;
     BASE_TRY(bert_acts_create(dev, &e->model->config, shape, &e->acts));
     BASE_TRY(gpu_buffer_create(dev, "step_out", sizeof(struct step_out), GPU_LOCAL, &e->step_out));
-    BASE_TRY(train_inputs_create(e->model, tok, &e->acts, &e->inputs));
+    BASE_TRY(train_inputs_create(e->model, tok, e->data, &e->acts, &e->inputs));
     BASE_TRY(train_slot_create(&e->inputs, &e->slot));
     *(struct step_in *)gpu_mapped(train_slot_views(&e->inputs, &e->slot).step) = (struct step_in){
         .seed_low = (uint32_t)e->params.seed,

@@ -13,7 +13,7 @@ static vkb_status continues_upload(train_inputs *in, const vkb_tokenizer *tok)
     if (!bits)
         return vkb_fail_memory(gpu_context(in->dev), words * sizeof(*bits), "the words' pieces");
     for (uint32_t id = 0; id < in->vocab_size; id++) {
-        const char *piece = vkb_tokenizer_piece(tok, id);
+        const char *piece = tok ? vkb_tokenizer_piece(tok, id) : NULL;
         bits[id / 32] |= (uint32_t)(piece && strncmp(piece, "##", 2) == 0) << id % 32;
     }
     vkb_status status = gpu_upload(in->dev, gpu_whole(in->continues), bits);
@@ -36,7 +36,7 @@ static vkb_status first_upload(const train_inputs *in)
 }
 
 vkb_status train_inputs_create(const vkb_model *model, const vkb_tokenizer *tok,
-                               const bert_acts *acts, train_inputs *out)
+                               const vkb_dataset *data, const bert_acts *acts, train_inputs *out)
 {
     vkb_status status = VKB_OK;
     vkb_device *dev = model->dev;
@@ -44,8 +44,9 @@ vkb_status train_inputs_create(const vkb_model *model, const vkb_tokenizer *tok,
     train_inputs in = {
         .dev = dev,
         .acts = acts,
-        .special = vkb_tokenizer_special(tok),
-        .vocab_size = vkb_tokenizer_size(tok), // the model's may be padded
+        .special = dataset_special(data),
+        // The model's may be padded.
+        .vocab_size = tok ? vkb_tokenizer_size(tok) : dataset_random_vocab(data),
     };
     const uint64_t words = (in.vocab_size + 31) / 32;
     BASE_TRY(gpu_buffer_create(dev, "step_in", sizeof(struct step_in), GPU_LOCAL, &in.step));

@@ -1,6 +1,7 @@
 // The last steps in a ring of times.
 #include "train/pace.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 double train_clock(void)
@@ -8,6 +9,18 @@ double train_clock(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double train_median(double *values, size_t count)
+{
+    qsort(values, count, sizeof(*values), ascending);
+    return count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : 0;
 }
 
 void pace_add(train_pace *p, double now, uint64_t step_tokens)
@@ -32,6 +45,18 @@ double pace_seconds_per_step(const train_pace *p)
     if (!pace_ends(p, &a, &b))
         return 0;
     return (p->time[b % PACE_STEPS] - p->time[a % PACE_STEPS]) / (double)(b - a);
+}
+
+double pace_median(const train_pace *p, uint32_t *steps)
+{
+    double took[PACE_STEPS];
+    uint64_t a, b;
+    *steps = 0;
+    if (!pace_ends(p, &a, &b))
+        return 0;
+    for (uint64_t i = a; i < b; i++)
+        took[(*steps)++] = p->time[(i + 1) % PACE_STEPS] - p->time[i % PACE_STEPS];
+    return train_median(took, *steps);
 }
 
 double pace_tokens_per_second(const train_pace *p)

@@ -2,6 +2,7 @@
 #ifndef VKB_TRAIN_PACE_H
 #define VKB_TRAIN_PACE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { PACE_STEPS = 16 };
@@ -14,8 +15,12 @@ typedef struct train_pace {
 
 double train_clock(void); // seconds, monotonic
 
+double train_median(double *values, size_t count); // sorts them; 0 of none
+
 void pace_add(train_pace *pace, double now, uint64_t step_tokens);
 double pace_seconds_per_step(const train_pace *pace); // 0: not known yet
+// The median of the steps' times and, in *steps, of how many; 0: not known yet.
+double pace_median(const train_pace *pace, uint32_t *steps);
 double pace_tokens_per_second(const train_pace *pace);
 
 #endif

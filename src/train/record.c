@@ -79,6 +79,21 @@ static void record_clear(gpu_stream *s, void *user)
             gpu_fill(s, gpu_whole(cleared[i]->slabs[k]), 0);
 }
 
+vkb_status train_record_step(vkb_trainer *t, bool timed)
+{
+    vkb_status status = VKB_OK;
+    vkb_device *dev = t->model->dev;
+    gpu_stream_destroy(&t->first);
+    gpu_stream_destroy(&t->more);
+    gpu_stream_destroy(&t->update);
+    BASE_TRY(gpu_record(dev, "micro-batch", timed, record_first, t, &t->first));
+    if (t->params.gradient_accumulation_steps > 1)
+        BASE_TRY(gpu_record(dev, "micro-batch, accumulated", timed, record_more, t, &t->more));
+    BASE_TRY(gpu_record(dev, "update", timed, record_update, t, &t->update));
+cleanup:
+    return status;
+}
+
 vkb_status train_record(vkb_trainer *t)
 {
     vkb_status status = VKB_OK;
@@ -92,10 +107,7 @@ vkb_status train_record(vkb_trainer *t)
         BASE_TRY(
             gpu_record(dev, "copy out", false, record_copy_out, &recording, &result->copy_out));
     }
-    BASE_TRY(gpu_record(dev, "micro-batch", false, record_first, t, &t->first));
-    if (t->params.gradient_accumulation_steps > 1)
-        BASE_TRY(gpu_record(dev, "micro-batch, accumulated", false, record_more, t, &t->more));
-    BASE_TRY(gpu_record(dev, "update", false, record_update, t, &t->update));
+    BASE_TRY(train_record_step(t, false));
 cleanup:
     return status;
 }

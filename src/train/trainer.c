@@ -20,7 +20,14 @@ vkb_status train_check_rows(const vkb_model *model, const vkb_tokenizer *tok,
     if (objective != VKB_OBJECTIVE_MLM && !dataset_has_pairs(data))
         return vkb_fail(ctx, VKB_BAD_ARGUMENT,
                         "the rows are no pairs of texts, which next-sentence prediction needs");
-    if (vkb_tokenizer_size(tok) > c->vocab_size)
+    const uint32_t random = dataset_random_vocab(data);
+    if (!tok && !random)
+        return vkb_fail(ctx, VKB_BAD_ARGUMENT, "rows of a text need the tokenizer that made them");
+    if (random > c->vocab_size)
+        return vkb_fail(ctx, VKB_BAD_ARGUMENT,
+                        "the random rows have %u ids, but the model's vocab_size is %u", random,
+                        c->vocab_size);
+    if (tok && vkb_tokenizer_size(tok) > c->vocab_size)
         return vkb_fail(ctx, VKB_BAD_FILE,
                         "the tokenizer has %u ids, but the model's vocab_size is %u: use the "
                         "tokenizer that belongs to the model",
@@ -79,7 +86,7 @@ vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, vkb_da
     BASE_TRY(train_check_rows(model, tok, data, t->params.objective));
     trainer_count_steps(t);
     BASE_TRY(trainer_allocate(t));
-    BASE_TRY(train_inputs_create(model, tok, &t->acts, &t->inputs));
+    BASE_TRY(train_inputs_create(model, tok, data, &t->acts, &t->inputs));
     BASE_TRY(train_record(t));
     const train_feed_params feed = {
         .data = data,
@@ -102,6 +109,7 @@ void vkb_trainer_destroy(vkb_trainer **trainer)
         return;
     *trainer = NULL;
     gpu_wait_all(t->model->dev);
+    train_profiler_free(&t->profiler);
     gpu_stream_destroy(&t->first);
     gpu_stream_destroy(&t->more);
     gpu_stream_destroy(&t->update);
@@ -262,9 +270,11 @@ vkb_status vkb_train_step(vkb_trainer *t, vkb_metrics *metrics, bool *done)
         uint64_t tokens = 0;
         for (uint32_t k = 0; k < t->params.gradient_accumulation_steps && !feed.ends_epoch; k++) {
             BASE_TRY(micro_submit(t, rate, k == 0, &feed));
+            BASE_TRY(train_profile_micro(t, k == 0));
             tokens += feed.tokens;
         }
         BASE_TRY(update_submit(t, rate, tokens));
+        BASE_TRY(train_profile_step(t));
         BASE_TRY(results_take(t, false));
     }
     *done = t->at.step >= t->at.max_steps;

@@ -12,6 +12,7 @@
 #include "bert/bert.h"
 #include "train/feeder.h"
 #include "train/pace.h"
+#include "train/profile.h"
 #include "train/schedule.h"
 
 enum { TRAIN_RESULTS = 3 };
@@ -50,6 +51,7 @@ struct vkb_trainer {
     uint64_t last_ticket;              // of the newest submission
     uint64_t stalls;                   // times that it had ended before the next rows were there
     gpu_stream *first, *more, *update; // micro-batches: overwrite, or add to, the gradients
+    train_profiler *profiler;          // NULL: the streams above are without timestamps
     train_result results[TRAIN_RESULTS];
     uint64_t next_result, oldest_result;
 
@@ -70,5 +72,7 @@ vkb_status train_shape(vkb_context *ctx, const vkb_train_params *params, uint32_
 
 // record.c: everything that is recorded once.
 vkb_status train_record(vkb_trainer *trainer);
+// The streams of a step (again), with timestamps or without.
+vkb_status train_record_step(vkb_trainer *trainer, bool timed);
 
 #endif
