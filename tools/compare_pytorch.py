@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Times the same training step in PyTorch and in vkbert, in turn, and prints the ratio.
 
-    tools/compare_pytorch.py [--bench build/bench_step] [--device cpu] [--layers 4] [--hidden 256]
-                             [--batch 16] [--length 128] [--vocab 30522] [--rounds 3] [--steps 5]
+    tools/compare_pytorch.py [--vkbert build/vkbert] [--device cpu] [--layers 4] [--hidden 256] [--batch 16]
+                             [--length 128] [--vocab 30522] [--rounds 3] [--steps 5]
 
 The work: BERT with dropout 0.1, fp32, random rows without padding, 15 % of the tokens masked, the MLM head on the
 masked rows only, AdamW, gradient norm clipped at 1. PyTorch runs on the CPU with as many threads as it likes.
@@ -10,7 +10,7 @@ Both run --rounds times, one after the other, so that a machine that is slow for
 over all rounds are compared. It needs torch and transformers.
 """
 import argparse
-import re
+import json
 import statistics
 import subprocess
 import sys
@@ -25,7 +25,7 @@ except ImportError as error:
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bench", default="build/bench_step", help="the bench_step program of the build")
+    parser.add_argument("--vkbert", default="build/vkbert", help="the program, whose bench train is run")
     parser.add_argument("--device", default="cpu", help="vkbert's device, as vkbert --device")
     for name, value in dict(layers=4, hidden=256, batch=16, length=128, vocab=30522, rounds=3, steps=5).items():
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -59,10 +59,13 @@ class PyTorchStep:
 
 
 def vkbert_seconds(args):
-    command = [args.bench, args.device, *map(str, (args.layers, args.hidden, args.batch, args.length, args.vocab,
-                                                   args.steps))]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return output.splitlines()[0], float(re.search(r"step ([0-9.]+) ms", output)[1]) / 1e3
+    config = dict(hidden_size=args.hidden, num_hidden_layers=args.layers, num_attention_heads=max(1, args.hidden // 64),
+                  intermediate_size=4 * args.hidden, vocab_size=args.vocab)
+    command = [args.vkbert, "bench", "train", "--json", "--quiet", "--device", args.device,
+               "--config_overrides", ",".join(f"{key}={value}" for key, value in config.items()),
+               "--batch", str(args.batch), "--length", str(args.length), "--steps", str(args.steps)]
+    result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return f"{result['device']}, {result['driver']}", result["step_seconds"]
 
 
 def main():

@@ -74,7 +74,7 @@ typedef struct command {
 } command;
 
 extern const command command_devices, command_vocab, command_tokenize, command_train, command_eval,
-    command_fill_mask, command_info, command_pull, command_convert;
+    command_fill_mask, command_info, command_pull, command_convert, command_bench;
 
 // ---- Steps that several commands take ----
 

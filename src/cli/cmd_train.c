@@ -177,6 +177,7 @@ static vkb_status prepare(train_run *run)
 {
     vkb_status status = VKB_OK;
     CLI_TRY(cli_open_device(run->cli, &run->options->common, &run->device));
+    CLI_TRY(train_profile_prepare(run));
     CLI_TRY(open_tokenizer(run));
     CLI_TRY(choose_config(run));
     train_print_recipe(run);

@@ -77,10 +77,17 @@ static vkb_status write_synced(cli_state *cli, const char *path, const char *tex
 
 vkb_status file_write_text(cli_state *cli, const char *folder, const char *name, const char *text)
 {
-    char path[PATH_BYTES], temporary[PATH_BYTES];
-    if (!path_in(path, folder, name) ||
-        snprintf(temporary, sizeof(temporary), "%s.%ld.tmp", path, (long)getpid()) >= PATH_BYTES)
+    char path[PATH_BYTES];
+    if (!path_in(path, folder, name))
         return cli_fail(cli, VKB_IO, "%s: the path is too long", folder);
+    return file_write_path(cli, path, text);
+}
+
+vkb_status file_write_path(cli_state *cli, const char *path, const char *text)
+{
+    char temporary[PATH_BYTES];
+    if (snprintf(temporary, sizeof(temporary), "%s.%ld.tmp", path, (long)getpid()) >= PATH_BYTES)
+        return cli_fail(cli, VKB_IO, "%s: the path is too long", path);
     vkb_status status = write_synced(cli, temporary, text);
     if (status == VKB_OK && rename(temporary, path) != 0) {
         status = fail_write(cli, path);

@@ -14,7 +14,8 @@ bool path_in(char *path, const char *folder, const char *name);
 // The whole file as a string, freed with free(); NULL when it cannot be read, or memory is exhausted.
 char *file_read_text(const char *path);
 
-// Writes text to folder/name, synced, under a temporary name until it is whole.
+// Write text to a path, or to folder/name, synced, under a temporary name until it is whole.
+vkb_status file_write_path(cli_state *cli, const char *path, const char *text);
 vkb_status file_write_text(cli_state *cli, const char *folder, const char *name, const char *text);
 
 // Creates the folder and its parents, and proves that files can be written there. VKB_IO when not.

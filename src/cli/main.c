@@ -7,7 +7,7 @@
 
 static const command *const commands[] = {
     &command_devices, &command_vocab,     &command_tokenize, &command_train,   &command_eval,
-    &command_info,    &command_fill_mask, &command_pull,     &command_convert,
+    &command_info,    &command_fill_mask, &command_pull,     &command_convert, &command_bench,
 };
 
 static void print_help(void)

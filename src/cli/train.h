@@ -5,6 +5,7 @@
 //   train_folder.c    the output folder: what is there, checkpoints, clearing, final save
 //   train_loop.c      steps, progress, signals
 //   train_history.c   what is logged on the way: metrics.jsonl, log_history
+//   train_profile.c   --profile
 //   train_report.c    results in JSON and the model card
 //   cmd_train.c       the stages, in order
 #ifndef VKB_CLI_TRAIN_H
@@ -15,6 +16,7 @@
 #include "cli/cli.h"
 #include "cli/files.h"
 #include "cli/models.h"
+#include "cli/profile.h"
 #include "cli/text_flags.h"
 
 typedef struct train_options {
@@ -45,6 +47,8 @@ typedef struct train_options {
     bool do_train, do_eval, eval_on_start, overwrite, plan, disable_tqdm;
     int64_t logging_steps, eval_steps, save_steps, save_total_limit, eval_batch_size;
     const char *eval_strategy, *save_strategy, *save_precision, *resume, *output_dir;
+    bool profile;
+    const char *profile_trace;
 } train_options;
 
 extern const flag_table train_flags;
@@ -73,9 +77,13 @@ typedef struct train_run {
     cJSON *history;                  // its lines
     vkb_metrics metrics;             // of the newest finished step
     uint64_t submitted;              // steps
+    uint64_t first_step;             // those before this run, which it goes on from
     double loss_sum, losses;         // over all steps of this run
     double log_loss_sum, log_losses; // since the last line of metrics.jsonl
     double shown;                    // when the last line was shown
+    enum { PROFILE_NONE, PROFILE_WANTED, PROFILE_PLANNED, PROFILE_RUNNING, PROFILE_DONE } profile;
+    uint64_t profile_begin, profile_end; // steps submitted by then
+    vkb_ceilings ceilings;
     bool evaluated_before, evaluated;
     vkb_eval_result before, after;
 } train_run;
@@ -102,12 +110,24 @@ vkb_status train_save_final(train_run *run);
 // ---- train_loop.c ----
 
 vkb_status train_loop(train_run *run);
+// Until all submitted steps have finished, and takes their metrics. last: of the run.
+vkb_status train_wait_for_steps(train_run *run, bool last);
 // After the final save: signals end the program at once again. VKB_INTERRUPTED: there was one.
 vkb_status train_end_signals(train_run *run);
 vkb_status train_evaluate(train_run *run, vkb_eval_result *result, const char *when);
 // SIGINT and SIGTERM end the program with 130 from here on, but inside train_loop, which first
 // writes a checkpoint.
 void train_catch_signals(void);
+
+// ---- train_profile.c ----
+
+vkb_status train_profile_check(train_run *run); // which flags go together
+// Measures the device's ceilings; a device without timestamps gets a warning and no profile.
+vkb_status train_profile_prepare(train_run *run);
+// Before each step: begins or ends what is due.
+vkb_status train_profile_turn(train_run *run);
+// Prints and writes what was seen, if anything.
+vkb_status train_profile_end(train_run *run);
 
 // ---- train_history.c ----
 

@@ -182,7 +182,7 @@ static bool is_due(const train_run *run, const char *strategy, int64_t every)
     return strcmp(strategy, "steps") == 0 && run->submitted % (uint64_t)every == 0;
 }
 
-static vkb_status wait_for_steps(train_run *run, bool last)
+vkb_status train_wait_for_steps(train_run *run, bool last)
 {
     vkb_metrics metrics = {0};
     vkb_status status = vkb_trainer_finish(run->trainer, &metrics);
@@ -199,7 +199,7 @@ static vkb_status pause_steps(train_run *run)
     bool evaluate = run->valid && is_due(run, o->eval_strategy, o->eval_steps);
     if (!save && !evaluate)
         return VKB_OK;
-    CLI_TRY(wait_for_steps(run, false));
+    CLI_TRY(train_wait_for_steps(run, false));
     if (evaluate) {
         vkb_eval_result result = {0};
         snprintf(when, sizeof(when), "step %" PRIu64, run->metrics.step);
@@ -218,15 +218,18 @@ vkb_status train_loop(train_run *run)
     bool done = false;
     vkb_status status = VKB_OK;
     signals_wait = 1;
+    run->first_step = run->submitted;
     while (!done && !signals_seen) {
         vkb_metrics metrics = {0};
+        CLI_TRY(train_profile_turn(run));
         CLI_TRY(vkb_train_step(run->trainer, &metrics, &done));
         run->submitted++;
         CLI_TRY(note_step(run, &metrics, false));
         if (!done && !signals_seen)
             CLI_TRY(pause_steps(run));
     }
-    CLI_TRY(wait_for_steps(run, true));
+    CLI_TRY(train_wait_for_steps(run, true));
+    CLI_TRY(train_profile_end(run));
     output_end_line(&run->cli->out);
     if (!done)
         status = fail_interrupted(run);

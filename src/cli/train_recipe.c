@@ -187,6 +187,7 @@ vkb_status train_check_flags(train_run *run)
         return cli_fail(run->cli, VKB_BAD_ARGUMENT, "--output-dir DIR is needed");
     CLI_TRY(check_model_flags(run));
     CLI_TRY(check_data_flags(run));
+    CLI_TRY(train_profile_check(run));
     if (o->eval_steps < 0)
         o->eval_steps = o->logging_steps;
     if (o->disable_tqdm)

@@ -39,7 +39,7 @@ struct vkb_dataset {
     const rows_kind *kind;
     vkb_dataset_params params; // defaults filled in
     vkb_special_ids special;
-    uint64_t max_rows; // 0: all
+    uint64_t max_rows;     // 0: all
     uint32_t random_vocab; // of rows_random: ids, with the special ones in front
     bool was_cached;
 

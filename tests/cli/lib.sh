@@ -24,7 +24,7 @@ failures=0 checks=0 out= err=
 # With VKBERT_VALIDATE=1 under the validation layers: the program then fails after any message.
 vkbert() {
     case ${VKBERT_VALIDATE:-0}:${1:-} in
-        1:train | 1:eval | 1:fill-mask) "$program" "$@" --validate ;;
+        1:train | 1:eval | 1:fill-mask | 1:bench) "$program" "$@" --validate ;;
         *) "$program" "$@" ;;
     esac
 }

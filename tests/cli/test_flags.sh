@@ -3,8 +3,8 @@
 
 # ---- Help and version ----
 run 0 vkbert --help
-for command in devices vocab tokenize train eval info fill-mask pull; do has "$out" "  $command "; done
-for command in devices vocab tokenize train eval info fill-mask pull; do
+for command in devices vocab tokenize train eval info fill-mask pull bench; do has "$out" "  $command "; done
+for command in devices vocab tokenize train eval info fill-mask pull bench; do
     run 0 vkbert $command --help
     has "$out" "Usage: vkbert $command "
     same "$(awk 'length > 100' out)" ""
@@ -140,4 +140,25 @@ run 2 vkbert train -o out --size tiny --train_file a.txt --do_eval --do_train --
 has "$err" "--do-eval needs held-out text"
 run 2 vkbert tokenize -m model --decode --pair
 has "$err" "--decode"
+
+# ---- bench and --profile ----
+while read -r flags; do
+    run 2 vkbert ${flags%|*}
+    sentence
+    has "$err" "${flags#*|}"
+done <<'FLAGS'
+bench|what is to be measured? vkbert bench train
+bench eval|vkbert bench train
+bench train again|vkbert bench train
+bench train --size huge|--size takes
+bench train --config_overrides hidden_size=65|num_attention_heads
+bench train --length 513|--length 513 is more than the model's 512 positions
+bench train --batch 0|--batch takes
+bench train --steps 0|--steps takes
+bench train --trace nowhere/trace.json|there is no folder nowhere
+bench train --trace .|. is a folder
+train --recipe small --train_file some.txt -o out --profile_trace t.json|is for a run with --profile
+train --recipe small --train_file some.txt -o out --profile --profile_trace nowhere/t.json|there is no folder nowhere
+train -m . --validation_file some.txt -o out --do_eval --profile|--profile times training
+FLAGS
 report
