@@ -151,17 +151,17 @@ while IFS=$'\t' read -r name icd; do
 done <<< "$(list_drivers)"
 
 # A suite on every software driver, each alone. Tests run two at a time, but for those that measure.
-# LEFT-OUT: labels of tests that only the first driver, the system's, runs ("": none).
-on_each() {     # SUITE FOLDER "ENVIRONMENT..." LEFT-OUT CTEST-ARGUMENTS...
-    local name=$1 folder=$2 environment=$3 left_out=$4 i
-    shift 4
+# The two patterns are labels that are left out: on the first driver, the system's, and on the others.
+on_each() {     # SUITE FOLDER "ENVIRONMENT..." NOT-ON-FIRST NOT-ON-OTHERS
+    local name=$1 folder=$2 environment=$3 not=$4 i
     for i in "${!icds[@]}"; do
-        suite "$name" "${names[$i]}" "$folder" "$environment $(only "${icds[$i]}")" -L device -j 2 "$@" \
-            $([ "$i" = 0 ] || [ -z "$left_out" ] || echo "-LE $left_out")
+        suite "$name" "${names[$i]}" "$folder" "$environment $(only "${icds[$i]}")" -L device -j 2 -LE "$not"
+        not=$5
     done
 }
 
-on_each "device" "$top/build" "" ""
+# What Python's peers say of one driver's numbers holds for all: each op is held against the reference on every one.
+on_each "device" "$top/build" "" "^$" peers
 if has_gpu; then
     gpu=yes
     suite "device" "the GPU" "$top/build" "VK_LOADER_DRIVERS_DISABLE=*lvp*" -L device -j 1
@@ -182,9 +182,9 @@ if [ $thorough = yes ]; then
     fi
     # Whole training runs are the same calls of ours on every driver: here one has to do.
     # Without the leak check: drivers keep memory, and once unloaded no suppression can name them.
-    on_each "device, sanitizers" "$top/build-sanitize" "$asan:detect_leaks=0" behaviour -E cli_transformers
+    on_each "device, sanitizers" "$top/build-sanitize" "$asan:detect_leaks=0" peers "peers|behaviour"
     if has_validation_layer; then
-        on_each "device, validation" "$top/build" "VKBERT_VALIDATE=1" behaviour -E cli_transformers
+        on_each "device, validation" "$top/build" "VKBERT_VALIDATE=1" peers "peers|behaviour"
     else
         add_row "device, validation" "-" 0 0 1 0
         echo "skipped: device, validation: the Khronos validation layer is not installed" >> "$results/notes"

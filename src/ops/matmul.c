@@ -174,7 +174,7 @@ static void run_packed(gpu_stream *s, const op_matmul_params *p, const operand *
     gpu_run(s, matmul_packed, .bind = {a->view, b->view, p->bias, p->c}, .push = &push,
             .spec = {subgroup, subgroup, OP_PACKED_ROWS, OP_PACKED_COLUMNS}, .spec_count = 4,
             .groups = {op_div_up(p->n, p->b_panel), op_div_up(p->m, OP_PACKED_ROWS), 1},
-            .flops = flops_of(p));
+            .flops = flops_of(p), .bytes = bytes_of(p, a, b));
 }
 
 void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
