@@ -715,14 +715,15 @@ VKB_API vkb_status vkb_trainer_save_state(vkb_trainer *trainer, const char *fold
 VKB_API vkb_status vkb_trainer_resume(vkb_trainer *trainer, const char *folder);
 
 // Bytes by name of what training needs on the device, ended by a NULL name; *plan is freed with
-// free().
+// free(). It depends on the device's kind: software drivers keep attention's probabilities, GPUs do not.
+// device NULL: a GPU.
 typedef struct vkb_plan_entry {
     const char *name;
     uint64_t bytes;
 } vkb_plan_entry;
-VKB_API vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_config *config,
-                                    const vkb_train_params *params, uint32_t max_seq_length,
-                                    vkb_plan_entry **plan);
+VKB_API vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_device *device,
+                                    const vkb_config *config, const vkb_train_params *params,
+                                    uint32_t max_seq_length, vkb_plan_entry **plan);
 
 #ifdef __cplusplus
 }

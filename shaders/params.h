@@ -86,6 +86,13 @@ struct softmax_params {
     float keep; // 1: no dropout
 };
 
+struct attention_params {
+    uint rows, row_length, heads, hidden; // a head has hidden / heads columns
+    uint site;
+    float keep;  // 1: no dropout
+    float scale; // of the scores: 1 / sqrt(head size)
+};
+
 struct embedding_params {
     uint tokens, cols;
     uint first, count; // the words of this part of the table

@@ -11,6 +11,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "rows.glsl"
+layout(push_constant) uniform push { softmax_params p; };
+#define KEYS_ALIGNED ALIGNED
 #include "attention.glsl"
 
 ROW4_IN(1, probs)

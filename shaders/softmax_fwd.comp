@@ -13,6 +13,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "rows.glsl"
+layout(push_constant) uniform push { softmax_params p; };
+#define KEYS_ALIGNED ALIGNED
 #include "attention.glsl"
 
 layout(set = 0, binding = 1) readonly buffer segment_words { uint segments[]; };
@@ -30,7 +32,7 @@ bvec4 keys_in(uint own, uint first, uint c)
         for (uint j = 0; j < 4; j++)
             if (c + j < p.cols)
                 keys[j] = segments[first + c + j];
-    return own != 0 ? equal(keys, uvec4(own)) : notEqual(keys, uvec4(0));
+    return keys_seen(own, keys);
 }
 
 void main()

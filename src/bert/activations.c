@@ -22,11 +22,13 @@ enum {
     ENTRY_COUNT
 };
 
-static void entries_list(const vkb_config *c, bert_shape shape, act_entry entries[ENTRY_COUNT])
+static void entries_list(const vkb_device_info *device, const vkb_config *c, bert_shape shape,
+                         act_entry entries[ENTRY_COUNT])
 {
     const uint64_t B = shape.rows, S = shape.length, N = B * S, R = shape.predictions;
     const uint64_t A = c->num_attention_heads, H = c->hidden_size, I = c->intermediate_size;
     const uint64_t V = c->vocab_size, Q = c->next_sentence ? B : 0;
+    const uint64_t F = op_attention_is_fused(device, c->num_attention_heads, c->hidden_size);
     const act_entry list[ENTRY_COUNT] = {
 #define INPUT(field, count) {ACT_INPUT, #field, count, offsetof(bert_acts, field)},
 #define KEPT(field, count) {ACT_KEPT, #field, count, offsetof(bert_acts, field)},
@@ -77,7 +79,7 @@ vkb_status bert_acts_create(vkb_device *dev, const vkb_config *config, bert_shap
 {
     vkb_status status = VKB_OK;
     act_entry entries[ENTRY_COUNT];
-    entries_list(config, shape, entries);
+    entries_list(vkb_device_get_info(dev), config, shape, entries);
     uint32_t layers = config->num_hidden_layers;
     size_t most = (size_t)ENTRY_COUNT * (layers + 1);
     bert_acts acts = {.shape = shape,
@@ -103,11 +105,11 @@ void bert_acts_free(bert_acts *acts)
     *acts = (bert_acts){0};
 }
 
-void bert_acts_plan(const vkb_config *config, bert_shape shape,
+void bert_acts_plan(const vkb_device_info *device, const vkb_config *config, bert_shape shape,
                     void (*entry)(void *user, const char *name, uint64_t bytes), void *user)
 {
     act_entry entries[ENTRY_COUNT];
-    entries_list(config, shape, entries);
+    entries_list(device, config, shape, entries);
     for (int i = 0; i < ENTRY_COUNT; i++)
         entry(user, entries[i].name,
               4 * entries[i].count * entry_copies(&entries[i], config, shape));

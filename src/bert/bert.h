@@ -148,8 +148,8 @@ vkb_status bert_acts_create(vkb_device *dev, const vkb_config *config, bert_shap
                             bert_acts *out);
 void bert_acts_free(bert_acts *acts);
 
-// Bytes of each activation by name, for --plan; calls entry once a tensor.
-void bert_acts_plan(const vkb_config *config, bert_shape shape,
+// Bytes of each activation by name on such a device, for --plan; calls entry once a tensor.
+void bert_acts_plan(const vkb_device_info *device, const vkb_config *config, bert_shape shape,
                     void (*entry)(void *user, const char *name, uint64_t bytes), void *user);
 
 // ---- Passes ----

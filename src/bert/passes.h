@@ -57,6 +57,7 @@ static inline op_attention bert_attention(const bert_run *run, uint32_t layer)
         .k = a->k,
         .v = a->v,
         .segments = all->segments,
+        .stats = a->stats,
         .probs = a->probs,
         .context = a->context,
         .dcontext = all->dcontext,

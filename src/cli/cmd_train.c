@@ -150,6 +150,16 @@ cleanup:
     return status;
 }
 
+// The device that training would have; none is needed unless --device names one.
+static vkb_status plan_device(train_run *run)
+{
+    vkb_status status = cli_open_device(run->cli, &run->options->common, &run->device);
+    if (status != VKB_NO_DEVICE || run->options->common.device)
+        return status;
+    output_note(&run->cli->out, "no device here: the plan is for a GPU");
+    return VKB_OK;
+}
+
 static vkb_status print_plan(train_run *run)
 {
     vkb_plan_entry *plan = NULL;
@@ -160,8 +170,9 @@ static vkb_status print_plan(train_run *run)
         CLI_TRY(vkb_tokenizer_load(run->cli->ctx, folder, &run->tok));
     CLI_TRY(choose_config(run));
     train_print_recipe(run);
-    CLI_TRY(
-        vkb_trainer_plan(run->cli->ctx, &run->config, &run->params, run->max_seq_length, &plan));
+    CLI_TRY(plan_device(run));
+    CLI_TRY(vkb_trainer_plan(run->cli->ctx, run->device, &run->config, &run->params,
+                             run->max_seq_length, &plan));
     for (const vkb_plan_entry *entry = plan; entry->name; entry++) {
         printf("%12s  %s\n", show_bytes(entry->bytes).text, entry->name);
         total += entry->bytes;

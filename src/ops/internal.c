@@ -9,9 +9,8 @@ void op_force_variant(op_variant variant)
 }
 
 // The variants for software drivers count on subgroups that all have the size the device names.
-static bool is_software(const vkb_device *dev)
+bool op_info_is_software(const vkb_device_info *info)
 {
-    const vkb_device_info *info = vkb_device_get_info(dev);
     if (info->min_subgroup_size != info->max_subgroup_size || info->subgroup_size > 64)
         return false;
     return forced_variant == OP_VARIANT_CHOSEN ? info->type == VKB_SOFTWARE
@@ -20,14 +19,14 @@ static bool is_software(const vkb_device *dev)
 
 bool op_is_software(const gpu_stream *s)
 {
-    return is_software(gpu_stream_device(s));
+    return op_info_is_software(vkb_device_get_info(gpu_stream_device(s)));
 }
 
 // SwiftShader, whose subgroups are of 4, does not unroll loops: the lanes' sums then live in
 // memory, and tiles are twice as fast in spite of their barriers.
 bool op_device_wants_lanes(const vkb_device *dev)
 {
-    return is_software(dev) &&
+    return op_info_is_software(vkb_device_get_info(dev)) &&
            (vkb_device_get_info(dev)->subgroup_size >= 8 || forced_variant == OP_VARIANT_SOFTWARE);
 }
 

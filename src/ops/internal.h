@@ -14,6 +14,7 @@ static inline uint32_t op_div_up(uint64_t count, uint64_t part)
 // Software drivers (llvmpipe, SwiftShader) want the reverse of what a GPU wants: shaders/README.md.
 // True on them, or where op_force_variant says so.
 bool op_is_software(const gpu_stream *s);
+bool op_info_is_software(const vkb_device_info *info);
 
 // Products by matmul_lanes rather than matmul_tile?
 bool op_device_wants_lanes(const vkb_device *dev);

@@ -126,13 +126,18 @@ typedef struct op_attention {
     // query sees the keys of its own text; one of the padding, whose result nobody reads, sees every
     // key but the padding. An attention_mask of 0 and 1 is the case of one text.
     gpu_view segments;
-    gpu_view probs;                // [rows][A][length][length], kept for the backward
-    gpu_view context;              // [rows * length][H]
+    // Kept for the backward, one of the two, as op_attention_is_fused says; the other is empty.
+    gpu_view stats;                // fused: [rows][A][length][2]
+    gpu_view probs;                // plain: [rows][A][length][length]
+    gpu_view context;              // [rows * length][H]; the fused backward reads it
     gpu_view dcontext, dq, dk, dv; // backward only
     uint32_t rows, length, heads, hidden;
     op_dropout dropout; // on the probabilities
 } op_attention;
 
+// Which way attention goes: fused kernels, without anything of [length][length] in memory, or products
+// with a softmax between them. Tensors are laid out by it, so it asks for no stream.
+bool op_attention_is_fused(const vkb_device_info *device, uint32_t heads, uint32_t hidden);
 // A row whose keys are all masked gets zero probabilities.
 void op_attention_fwd(gpu_stream *s, const op_attention *a);
 void op_attention_bwd(gpu_stream *s, const op_attention *a);

@@ -71,10 +71,11 @@ static void plan_add(void *user, const char *name, uint64_t bytes)
         list->entries[list->count++] = (vkb_plan_entry){name, bytes};
 }
 
-vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_config *config,
+vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_device *device, const vkb_config *config,
                             const vkb_train_params *params_, uint32_t max_seq_length,
                             vkb_plan_entry **plan)
 {
+    const vkb_device_info any_gpu = {.type = VKB_DISCRETE};
     vkb_train_params params = *params_;
     bert_layout layout = {0};
     bert_shape shape;
@@ -94,7 +95,7 @@ vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_config *config,
     const char *copies[] = {"weights", "gradients", "exp_avg", "exp_avg_sq"};
     for (size_t i = 0; i < BASE_COUNT(copies); i++)
         plan_add(&list, copies[i], 4 * layout.elements);
-    bert_acts_plan(config, shape, plan_add, &list);
+    bert_acts_plan(device ? vkb_device_get_info(device) : &any_gpu, config, shape, plan_add, &list);
     bert_layout_free(&layout);
     *plan = list.entries;
     return VKB_OK;

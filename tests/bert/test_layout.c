@@ -138,15 +138,40 @@ TEST(only_a_model_with_the_head_has_its_activations)
 {
     const bert_shape shape = {.rows = 8, .length = 16, .predictions = 24, .training = true};
     plan without = {{0}, 0}, with = {{0}, 0};
+    const vkb_device_info gpu = {.type = VKB_DISCRETE};
     vkb_config config;
     CHECK_INT(vkb_config_preset(ctx, "tiny", &config), VKB_OK);
-    bert_acts_plan(&config, shape, plan_add, &without);
+    bert_acts_plan(&gpu, &config, shape, plan_add, &without);
     config.next_sentence = true;
-    bert_acts_plan(&config, shape, plan_add, &with);
+    bert_acts_plan(&gpu, &config, shape, plan_add, &with);
     CHECK(!strstr(without.names, "pooler") && !strstr(without.names, "pair"));
     CHECK_HAS(with.names, "pooler_in pooler_sum pooled pair_logits pair_stats ");
     CHECK_HAS(with.names, "dpooled ");
     CHECK_INT(with.bytes - without.bytes, 4 * 8 * (4 * config.hidden_size + 2 + 4));
+}
+
+// Two heads: a GPU keeps two numbers a query of each layer, a software driver all probabilities, and so
+// does a GPU with heads too wide for the fused kernels.
+TEST(gpus_keep_nothing_of_length_squared)
+{
+    const bert_shape shape = {.rows = 8, .length = 16, .predictions = 24, .training = true};
+    const vkb_device_info gpu = {.type = VKB_DISCRETE};
+    const vkb_device_info cpu = {
+        .type = VKB_SOFTWARE, .subgroup_size = 8, .min_subgroup_size = 8, .max_subgroup_size = 8};
+    plan on_gpu = {{0}, 0}, on_cpu = {{0}, 0}, wide = {{0}, 0};
+    vkb_config config;
+    CHECK_INT(vkb_config_preset(ctx, "tiny", &config), VKB_OK);
+    bert_acts_plan(&gpu, &config, shape, plan_add, &on_gpu);
+    bert_acts_plan(&cpu, &config, shape, plan_add, &on_cpu);
+    CHECK_HAS(on_gpu.names, " stats ");
+    CHECK(!strstr(on_gpu.names, "probs"));
+    CHECK_HAS(on_cpu.names, " probs ");
+    CHECK(!strstr(on_cpu.names, " stats"));
+    CHECK_INT(on_cpu.bytes - on_gpu.bytes,
+              config.num_hidden_layers * 4 * 8 * 2 * (16 * 16 - 2 * 16));
+    config.hidden_size = config.num_attention_heads * 192;
+    bert_acts_plan(&gpu, &config, shape, plan_add, &wide);
+    CHECK_HAS(wide.names, " probs ");
 }
 
 int main(void)
@@ -158,6 +183,7 @@ int main(void)
     RUN(too_many_slabs_are_refused);
     RUN(the_next_sentence_head_stands_behind_all_others);
     RUN(only_a_model_with_the_head_has_its_activations);
+    RUN(gpus_keep_nothing_of_length_squared);
     vkb_context_destroy(&ctx);
     return check_report();
 }

@@ -1,13 +1,14 @@
 // Attention with padding mask and dropout, forward and backward, on every device against the
-// reference.
+// reference: the plain way with both kinds of kernels, the fused way with the GPUs'.
 #include "check.h"
 #include "devices.h"
 #include "harness.h"
 #include "ref.h"
 
 static vkb_device *device;
+static bool fused; // which way the trials go
 
-enum { TOKENS = 300 };
+enum { TOKENS = 1024 };
 
 typedef enum mask_kind {
     MASK_NONE,
@@ -23,7 +24,7 @@ typedef struct shape {
 
 typedef struct attention {
     shape shape;
-    tensor *q, *k, *v, *mask, *probs, *context, *dcontext, *dq, *dk, *dv, *step;
+    tensor *q, *k, *v, *mask, *probs, *stats, *context, *dcontext, *dq, *dk, *dv, *step;
     float dropout;
     uint32_t hidden;
 } attention;
@@ -40,7 +41,8 @@ static op_attention views(const attention *a)
         .k = a->k->view,
         .v = a->v->view,
         .segments = a->mask->view,
-        .probs = a->probs->view,
+        .probs = view_of(a->probs),
+        .stats = view_of(a->stats),
         .context = a->context->view,
         .dcontext = view_of(a->dcontext),
         .dq = view_of(a->dq),
@@ -97,6 +99,11 @@ static size_t probs_count(shape n)
     return (size_t)n.rows * n.heads * n.length * n.length;
 }
 
+static size_t stats_count(shape n)
+{
+    return (size_t)n.rows * n.heads * n.length * 2;
+}
+
 // Fills a with the inputs, and the reference with the same.
 static ref_attention inputs(trial *t, attention *a, shape n, mask_kind kind, values sharpness,
                             float dropout, uint32_t *mask)
@@ -131,35 +138,51 @@ static double limit(values sharpness, bool backward)
     return sharpness == VALUES_WIDE ? backward ? 1e-7 : 1e-8 : LIMIT_FP32;
 }
 
+static const char *way(void)
+{
+    return fused ? "fused" : "plain";
+}
+
+// What the forward keeps for the backward; the probabilities can be compared, stats are of the fused
+// kernels alone.
+static void kept_tensors(trial *t, attention *a, shape n, double within)
+{
+    if (fused)
+        a->stats = trial_free_words(t, "stats", stats_count(n), NULL);
+    else
+        a->probs = trial_output(t, "probs", probs_count(n), within);
+}
+
 static void forward(shape n, mask_kind kind, values sharpness, float dropout)
 {
-    trial *t = trial_open(device, "attention_fwd %ux%ux%ux%u mask %d values %d dropout %g", n.rows,
-                          n.length, n.heads, n.d, kind, sharpness, dropout);
+    trial *t = trial_open(device, "attention_fwd %s %ux%ux%ux%u mask %d values %d dropout %g",
+                          way(), n.rows, n.length, n.heads, n.d, kind, sharpness, dropout);
     attention a;
     uint32_t mask[TOKENS];
     ref_attention ref = inputs(t, &a, n, kind, sharpness, dropout, mask);
     double within = limit(sharpness, false);
-    a.probs = trial_output(t, "probs", probs_count(n), within);
+    kept_tensors(t, &a, n, within);
     a.context = trial_output(t, "context", a.q->count, within);
-    ref_attention_fwd(&ref, a.probs->ref, a.context->ref);
+    ref_attention_fwd(&ref, fused ? NULL : a.probs->ref, a.context->ref);
     trial_run(t, record_fwd, &a);
     CHECK(trial_close(&t));
 }
 
-static void backward(shape n, mask_kind kind, values sharpness, float dropout)
+static void both(shape n, mask_kind kind, values sharpness, float dropout)
 {
-    trial *t = trial_open(device, "attention_bwd %ux%ux%ux%u mask %d values %d dropout %g", n.rows,
-                          n.length, n.heads, n.d, kind, sharpness, dropout);
+    trial *t = trial_open(device, "attention %s %ux%ux%ux%u mask %d values %d dropout %g", way(),
+                          n.rows, n.length, n.heads, n.d, kind, sharpness, dropout);
     attention a;
     uint32_t mask[TOKENS];
     ref_attention ref = inputs(t, &a, n, kind, sharpness, dropout, mask);
-    double within = limit(sharpness, true);
-    a.probs = trial_free_words(t, "probs", probs_count(n), NULL);
-    a.context = trial_free_words(t, "context", a.q->count, NULL);
+    double within = limit(sharpness, false), bwd_within = limit(sharpness, true);
+    kept_tensors(t, &a, n, within);
+    a.context = trial_output(t, "context", a.q->count, within);
     a.dcontext = trial_input(t, "dcontext", a.q->count, VALUES_NORMAL);
-    a.dq = trial_output(t, "dq", a.q->count, within);
-    a.dk = trial_output(t, "dk", a.q->count, within);
-    a.dv = trial_output(t, "dv", a.q->count, within);
+    a.dq = trial_output(t, "dq", a.q->count, bwd_within);
+    a.dk = trial_output(t, "dk", a.q->count, bwd_within);
+    a.dv = trial_output(t, "dv", a.q->count, bwd_within);
+    ref_attention_fwd(&ref, fused ? NULL : a.probs->ref, a.context->ref);
     ref_attention_bwd(&ref, a.dcontext->ref, a.dq->ref, a.dk->ref, a.dv->ref);
     trial_run(t, record_both, &a);
     CHECK(trial_close(&t));
@@ -173,10 +196,8 @@ enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 static void all_masks(float dropout)
 {
     for (size_t i = 0; i < SHAPE_COUNT; i++)
-        for (mask_kind kind = MASK_NONE; kind <= MASK_SEGMENTS; kind++) {
-            forward(SHAPES[i], kind, VALUES_NORMAL, dropout);
-            backward(SHAPES[i], kind, VALUES_NORMAL, dropout);
-        }
+        for (mask_kind kind = MASK_NONE; kind <= MASK_SEGMENTS; kind++)
+            both(SHAPES[i], kind, VALUES_NORMAL, dropout);
 }
 
 TEST(without_dropout)
@@ -191,10 +212,8 @@ TEST(with_dropout)
 
 TEST(sharp_scores)
 {
-    for (size_t i = 1; i < SHAPE_COUNT; i++) {
-        forward(SHAPES[i], MASK_HOLES, VALUES_WIDE, 0);
-        backward(SHAPES[i], MASK_HOLES, VALUES_WIDE, 0);
-    }
+    for (size_t i = 1; i < SHAPE_COUNT; i++)
+        both(SHAPES[i], MASK_HOLES, VALUES_WIDE, 0);
 }
 
 TEST(one_token_attends_to_itself)
@@ -204,6 +223,18 @@ TEST(one_token_attends_to_itself)
     forward((shape){2, 1, 3, 4}, MASK_NONE, VALUES_NORMAL, 0);
 }
 
+// Without any, the plain way is meant, which wants probs.
+static void stats_are_needed(trial *t, gpu_record_fn record, attention *a)
+{
+    tensor *stats = a->stats;
+    a->stats = NULL;
+    trial_refuses(t, "probs", record, a);
+    a->stats = stats;
+    stats->view.bytes -= 4;
+    trial_refuses(t, "stats", record, a);
+    stats->view.bytes += 4;
+}
+
 TEST(wrong_arguments_are_refused)
 {
     trial *t = trial_open(device, "attention with wrong arguments");
@@ -211,18 +242,27 @@ TEST(wrong_arguments_are_refused)
     attention a;
     uint32_t mask[TOKENS];
     inputs(t, &a, n, MASK_NONE, VALUES_NORMAL, 0.5f, mask);
-    a.probs = trial_free_words(t, "probs", probs_count(n), NULL);
+    kept_tensors(t, &a, n, LIMIT_FP32);
     a.context = trial_free_words(t, "context", a.q->count, NULL);
     a.dcontext = trial_free_words(t, "dcontext", a.q->count, NULL);
     a.dq = trial_free_words(t, "dq", a.q->count, NULL);
     a.dk = trial_free_words(t, "dk", a.q->count, NULL);
     a.dv = trial_free_words(t, "dv", a.q->count, NULL);
-    tensor *fwd[] = {a.q, a.k, a.v, a.mask, a.probs, a.context, a.step};
-    tensor *bwd[] = {a.q, a.k, a.v, a.probs, a.dcontext, a.dq, a.dk, a.dv, a.step};
+    tensor *fwd[] = {a.q, a.k, a.v, a.mask, a.context, a.step};
+    tensor *bwd[] = {a.q, a.k, a.v, a.dcontext, a.dq, a.dk, a.dv, a.step};
     for (size_t i = 0; i < sizeof fwd / sizeof *fwd; i++)
         trial_needs_all(t, fwd[i], record_fwd, &a);
     for (size_t i = 0; i < sizeof bwd / sizeof *bwd; i++)
         trial_needs_all(t, bwd[i], record_bwd, &a);
+    if (fused) {
+        trial_needs_all(t, a.context, record_bwd, &a);
+        trial_needs_all(t, a.mask, record_bwd, &a);
+        stats_are_needed(t, record_fwd, &a);
+        stats_are_needed(t, record_bwd, &a);
+    } else {
+        trial_needs_all(t, a.probs, record_fwd, &a);
+        trial_needs_all(t, a.probs, record_bwd, &a);
+    }
     a.hidden = 7; // of two heads
     trial_refuses(t, "heads", record_fwd, &a);
     a.hidden = 8;
@@ -231,14 +271,81 @@ TEST(wrong_arguments_are_refused)
     CHECK(trial_close(&t));
 }
 
+// ---- The fused way: what its tiles, 64 rows by 32 columns, and its heads, up to 128 wide, can do wrong ----
+
+// Few kinds of shape, because each kind builds pipelines: SwiftShader takes a second for them.
+TEST(fused_masks)
+{
+    static const shape shapes[] = {{2, 17, 2, 5}, {3, 31, 2, 8}, {2, 65, 1, 16}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (mask_kind kind = MASK_NONE; kind <= MASK_SEGMENTS; kind++) {
+            both(shapes[i], kind, VALUES_NORMAL, 0.25f);
+            if (i > 0)
+                both(shapes[i], kind, VALUES_NORMAL, 0);
+        }
+}
+
+TEST(fused_around_tiles)
+{
+    static const uint32_t lengths[] = {2, 32, 33, 63, 64, 96, 97, 130};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        both((shape){1, lengths[i], 1, i % 2 ? 32 : 64}, MASK_PADDING, VALUES_NORMAL, 0.1f);
+}
+
+TEST(fused_long_rows)
+{
+    both((shape){1, 512, 1, 64}, MASK_SEGMENTS, VALUES_NORMAL, 0.1f);
+    both((shape){1, 510, 1, 32}, MASK_PADDING, VALUES_NORMAL, 0.1f);
+}
+
+TEST(fused_heads_of_any_size)
+{
+    static const uint32_t sizes[] = {1, 7, 97, 127};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        both((shape){2, 37, 2, sizes[i]}, MASK_HOLES, VALUES_NORMAL, 0.1f);
+}
+
+TEST(fused_sharp_scores)
+{
+    both((shape){2, 31, 1, 8}, MASK_HOLES, VALUES_WIDE, 0);
+    both((shape){1, 70, 2, 64}, MASK_HOLES, VALUES_WIDE, 0.1f);
+}
+
+TEST(wide_heads_are_refused)
+{
+    trial *t = trial_open(device, "attention, fused, with wide heads");
+    shape n = {1, 2, 1, 129};
+    attention a;
+    uint32_t mask[TOKENS];
+    inputs(t, &a, n, MASK_NONE, VALUES_NORMAL, 0, mask);
+    kept_tensors(t, &a, n, LIMIT_FP32);
+    a.context = trial_free_words(t, "context", a.q->count, NULL);
+    trial_refuses(t, "wider than 128", record_fwd, &a);
+    CHECK(trial_close(&t));
+}
+
+// ---- All ----
+
 static void on_device(vkb_device *dev)
 {
     device = dev;
+    fused = false;
     RUN(without_dropout);
     RUN(with_dropout);
     RUN(sharp_scores);
     RUN(one_token_attends_to_itself);
     RUN(wrong_arguments_are_refused);
+    fused = op_attention_is_fused(vkb_device_get_info(dev), 1, 64);
+    if (!fused)
+        return;
+    RUN(one_token_attends_to_itself);
+    RUN(wrong_arguments_are_refused);
+    RUN(fused_masks);
+    RUN(fused_around_tiles);
+    RUN(fused_long_rows);
+    RUN(fused_heads_of_any_size);
+    RUN(fused_sharp_scores);
+    RUN(wide_heads_are_refused);
 }
 
 int main(void)
