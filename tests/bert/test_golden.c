@@ -177,15 +177,27 @@ TEST(micro_batches_add_up_as_torchs)
     micro_batches("pairs", nsp, "grad.");
 }
 
-static void run_all(vkb_device *dev)
+static void run_each(void)
 {
-    device = dev;
     RUN(masked_tokens_have_transformers_logits_and_loss);
     RUN(masked_tokens_have_torchs_gradients_and_steps);
     RUN(pairs_have_transformers_logits_and_losses);
     RUN(pairs_have_torchs_gradients_and_steps);
     RUN(next_sentence_alone_has_torchs_gradients_and_steps);
     RUN(micro_batches_add_up_as_torchs);
+}
+
+// With the kernels that the device gets, and with those that GPUs get.
+static void run_all(vkb_device *dev)
+{
+    device = dev;
+    run_each();
+    if (vkb_device_get_info(dev)->type != VKB_SOFTWARE)
+        return;
+    printf("kernels for GPUs\n");
+    op_force_variant(OP_VARIANT_GPU);
+    run_each();
+    op_force_variant(OP_VARIANT_CHOSEN);
 }
 
 int main(void)
