@@ -189,26 +189,43 @@ static vkb_status add_text(fill_job *job, const char *text, const vkb_fill_resul
 
 // ---- Texts ----
 
-// Answers what waits. Of a batch in which a text cannot be answered nothing is printed.
+static vkb_status batch_run(fill_job *job, size_t count, size_t *failed)
+{
+    return vkb_fill_mask_batch(job->model, job->tok, (const char *const *)job->waiting, count,
+                               &job->params, job->results, failed);
+}
+
+// The sentence of a text that cannot be answered, with where it came from.
+static vkb_status fail_text(fill_job *job, size_t text)
+{
+    if (job->lines[text]) // not of the command line
+        return cli_fail(job->cli, VKB_BAD_FILE, "standard input, line %zu: %s", job->lines[text],
+                        vkb_error(job->cli->ctx));
+    if (job->done + job->count > 1)
+        return cli_fail(job->cli, VKB_BAD_ARGUMENT, "text %zu: %s", job->done + text + 1,
+                        vkb_error(job->cli->ctx));
+    return VKB_BAD_ARGUMENT;
+}
+
+// Answers what waits. Where one of them cannot be answered, those before it are.
 static vkb_status fill_waiting(fill_job *job)
 {
     const size_t count = job->count;
-    size_t failed;
-    vkb_status status = vkb_fill_mask_batch(job->model, job->tok, (const char *const *)job->waiting,
-                                            count, &job->params, job->results, &failed);
-    if (status == VKB_BAD_ARGUMENT && failed < count &&
-        job->lines[failed]) // not of the command line
-        status = cli_fail(job->cli, VKB_BAD_FILE, "standard input, line %zu: %s",
-                          job->lines[failed], vkb_error(job->cli->ctx));
-    else if (status == VKB_BAD_ARGUMENT && failed < count && count > 1)
-        status = cli_fail(job->cli, VKB_BAD_ARGUMENT, "text %zu: %s", job->done + failed + 1,
-                          vkb_error(job->cli->ctx));
-    for (size_t i = 0; i < count && status == VKB_OK; i++)
-        status = add_text(job, job->waiting[i], &job->results[i]);
+    size_t failed = count, answered = count;
+    vkb_status status = batch_run(job, count, &failed), printed = status;
+    if (status == VKB_BAD_ARGUMENT && failed < count) {
+        status = fail_text(job, failed);
+        answered = failed;
+        printed = answered ? batch_run(job, answered, &failed) : VKB_OK;
+    }
+    for (size_t i = 0; i < answered && printed == VKB_OK; i++)
+        printed = add_text(job, job->waiting[i], &job->results[i]);
+    if (job->at_once)
+        fflush(stdout); // a failure to write is found at the end
     for (size_t i = 0; i < count; i++)
         free(job->waiting[i]);
     job->count = 0;
-    return status;
+    return status == VKB_OK ? printed : status;
 }
 
 // line 0: from the command line

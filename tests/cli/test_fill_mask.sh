@@ -33,6 +33,7 @@ printf 'the [MASK] sees.\nno mask here\n' > lines
 stdin=lines run 3 fill
 sentence
 has "$err" "line 2"
+has "$out" "the [MASK] sees." # what stands before it is answered
 stdin=/dev/null run 2 fill
 sentence
 
