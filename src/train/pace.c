@@ -19,8 +19,10 @@ static int ascending(const void *a, const void *b)
 
 double train_median(double *values, size_t count)
 {
+    if (count == 0)
+        return 0;
     qsort(values, count, sizeof(*values), ascending);
-    return count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : 0;
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
 void pace_add(train_pace *p, double now, uint64_t step_tokens)
