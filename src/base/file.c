@@ -51,12 +51,11 @@ void file_map_close(file_map *map)
     *map = (file_map){0};
 }
 
-void file_map_release(const void *data, size_t bytes)
+void file_map_release(const file_map *map)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)data;
-    const uintptr_t first = (start + page - 1) / page * page, end = (start + bytes) / page * page;
-    if (end > first)
-        (void)madvise((void *)first, end - first, MADV_DONTNEED); // memory use is all it is about
+    if (map->data)
+        (void)madvise((void *)map->data, map->bytes,
+                      MADV_DONTNEED); // memory use is all it is about
 }
 
 vkb_status file_read(vkb_context *ctx, const char *path, char **text, size_t *bytes)

@@ -15,8 +15,9 @@ typedef struct file_map {
 // VKB_BAD_FILE when the file is missing, a folder, or unreadable.
 vkb_status file_map_open(vkb_context *ctx, const char *path, file_map *map);
 void file_map_close(file_map *map);
-// Takes the whole pages of a part of a map out of the process's memory; a later look brings them back.
-void file_map_release(const void *data, size_t bytes);
+// Takes the map's pages out of the process's memory; a later look brings them back. All of them: the
+// kernel maps neighbours of a page that is touched, so that parts given back by themselves do not stay so.
+void file_map_release(const file_map *map);
 
 // The whole file as a string with a NUL behind it, freed with free(). VKB_BAD_FILE as
 // file_map_open.

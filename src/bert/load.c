@@ -36,7 +36,6 @@ static vkb_status tensor_load(const vkb_model *model, const char *path, const be
 {
     vkb_status status = VKB_OK;
     const uint64_t total = t->bytes / sizeof(float), chunk = chunk_of(t);
-    const uint64_t element = hf_dtype_bits(from->dtype) / 8;
     const bool copied = from->dtype == HF_F32 && !from->strided;
     float *values = copied ? NULL : malloc((total < chunk ? total : chunk) * sizeof(float));
     if (!copied && !values)
@@ -44,11 +43,8 @@ static vkb_status tensor_load(const vkb_model *model, const char *path, const be
     for (uint64_t first = 0; first < total && status == VKB_OK; first += chunk) {
         const uint64_t count = total - first < chunk ? total - first : chunk;
         status = chunk_load(model, path, from, first, count, values, view);
-        if (from->mapped && !from->strided)
-            file_map_release(from->data + first * element, count * element);
+        file_map_release(&from->map);
     }
-    if (from->mapped && from->strided)
-        file_map_release(from->data, total * element);
     free(values);
     return status;
 }

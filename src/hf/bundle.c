@@ -211,7 +211,7 @@ static vkb_status place_tensor(bundle *b, bundle_entry *entry, uint64_t behind)
         return vkb_fail(b->ctx, VKB_BAD_FILE, "%s: tensor %s starts inside another tensor", b->path,
                         tensor->name);
     tensor->data = shard->map.data ? shard->map.data + entry->offset : NULL;
-    tensor->mapped = shard->map.data != NULL;
+    tensor->map = shard->map;
     return VKB_OK;
 }
 

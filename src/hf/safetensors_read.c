@@ -113,7 +113,7 @@ static vkb_status read_offsets(vkb_context *ctx, const hf_safetensors *file, con
                         file->path, tensor->name, (unsigned long long)end,
                         (unsigned long long)data_bytes);
     tensor->data = data + begin;
-    tensor->mapped = true;
+    tensor->map = file->map;
     return VKB_OK;
 }
 

@@ -2,7 +2,7 @@
 #ifndef VKB_HF_TENSOR_H
 #define VKB_HF_TENSOR_H
 
-#include "base/context.h"
+#include "base/file.h"
 
 #define HF_MAX_RANK 8
 
@@ -51,7 +51,7 @@ typedef struct hf_tensor {
     uint64_t count;      // elements
     uint64_t bytes;      // of all elements
     const uint8_t *data; // of element [0,0,...], not aligned
-    bool mapped;         // data lies in a mapped file: file_map_release may follow its use
+    file_map map;        // the file that data lies in: file_map_release may follow its use
     // Elements do not lie one behind the other, last index fastest, but `stride` elements apart: a
     // transposed or cut tensor as a file may hold it. Of a dtype of whole bytes.
     bool strided;

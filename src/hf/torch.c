@@ -116,7 +116,7 @@ static vkb_status read_tensor(const torch_reader *r, pickle_value name, pickle_v
         return refuse_tensor(r, name, "reaches outside its storage");
     tensor->strided = !is_contiguous(tensor);
     tensor->data = storage->data + offset * (hf_dtype_bits(tensor->dtype) / 8);
-    tensor->mapped = !tensor->strided; // an expanded one may seem to reach beyond the file
+    tensor->map = *r->map;
     return VKB_OK;
 }
 
