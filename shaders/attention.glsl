@@ -8,6 +8,15 @@ layout(constant_id = 3) const uint DROP = 0;
 
 layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
 
+// What the draws are keyed by, read before any loop: llvmpipe of Mesa 26.1.6 goes through the body of
+// a loop of no turns once, and then crashes at a uniform read (README.md).
+uvec3 draw_key;
+
+void draws_begin()
+{
+    draw_key = DROP != 0 ? uvec3(now.seed_low, now.seed_high, now.step) : uvec3(0);
+}
+
 // Which of four keys a query of segment `own` sees.
 bvec4 keys_seen(uint own, uvec4 keys)
 {
@@ -16,7 +25,7 @@ bvec4 keys_seen(uint own, uvec4 keys)
 
 bvec4 kept_of_four(uint four)
 {
-    return philox_kept(uvec2(now.seed_low, now.seed_high), four, p.site, now.step, p.keep);
+    return philox_kept(draw_key.xy, four, p.site, draw_key.z, p.keep);
 }
 
 // Which of elements i .. i+3 are kept.

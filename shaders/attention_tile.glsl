@@ -47,6 +47,7 @@ bool tile_begin()
     row0 = index % tiles * ROWS;
     tm = gl_LocalInvocationID.x / 8;
     tn = gl_LocalInvocationID.x % 8;
+    draws_begin();
     return head_index < p.rows * p.heads;
 }
 

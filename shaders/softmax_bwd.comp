@@ -23,6 +23,7 @@ void main()
     uint row = row_index();
     if (row >= p.rows)
         return;
+    draws_begin();
     uint begin = row * p.cols, end = begin + p.cols;
 
     // The undropped gradient is kept in place for the second pass: draws are dear.

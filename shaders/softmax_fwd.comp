@@ -40,6 +40,7 @@ void main()
     uint row = row_index();
     if (row >= p.rows)
         return;
+    draws_begin();
     uint begin = row * p.cols, end = begin + p.cols, first = row / p.rows_per_mask * p.cols;
     uint own = segments[first + row % p.cols];
 

@@ -326,13 +326,6 @@ TEST(wide_heads_are_refused)
 
 // ---- All ----
 
-// llvmpipe of Mesa 26.1.6 reads through a null pointer in code that it generates for the fused kernels, from
-// rows of 17 tokens on; 22.3.6, 25.0.7 and SwiftShader do not. No software driver is ever given them but here.
-static bool crashes_on_fused(const vkb_device_info *info)
-{
-    return strstr(info->driver, "llvmpipe Mesa 26.") != NULL;
-}
-
 static void on_device(vkb_device *dev)
 {
     device = dev;
@@ -348,10 +341,6 @@ static void on_device(vkb_device *dev)
     RUN(one_token_attends_to_itself);
     RUN(wrong_arguments_are_refused);
     RUN(wide_heads_are_refused);
-    if (crashes_on_fused(vkb_device_get_info(dev))) {
-        printf("  fused attention of longer rows is left out: this driver crashes in it\n");
-        return;
-    }
     RUN(fused_masks);
     RUN(fused_around_tiles);
     RUN(fused_long_rows);
