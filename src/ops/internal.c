@@ -30,11 +30,6 @@ bool op_device_wants_lanes(const vkb_device *dev)
            (vkb_device_get_info(dev)->subgroup_size >= 8 || forced_variant == OP_VARIANT_SOFTWARE);
 }
 
-bool op_wants_lanes(const gpu_stream *s)
-{
-    return op_device_wants_lanes(gpu_stream_device(s));
-}
-
 bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)
 {
     if (gpu_is_dry(s) || (view.buffer && view.bytes / 4 >= elements))

@@ -1,32 +1,17 @@
-// Matrix products, by one of two families of kernels: tiles in shared memory for GPUs, lanes that
-// broadcast for software drivers, where barriers are ruinous (shaders/README.md has the numbers).
-// Those have a third kernel for weights that were packed for it.
-#include "ops/internal.h"
+// Matrix products: their checks, the families of kernels that compute them, and which one a product
+// gets. shaders/README.md has the families' numbers.
+#include "ops/matmul.h"
 
-// ---- Checks ----
+#include <string.h>
 
-// A matrix of a batch, as stored.
-typedef struct operand {
-    const char *name;
-    gpu_view view;
-    uint32_t rows, cols, ld, outer, inner;
-} operand;
+static const matmul_family *const families[] = {&matmul_tile, &matmul_lanes};
 
-static bool operand_fits(gpu_stream *s, const operand *o, uint32_t outer, uint32_t inner)
+// ---- Products ----
+
+matmul_product matmul_product_of(const op_matmul_params *params)
 {
-    if (!op_must(s, o->ld >= o->cols, "op_matmul", "rows overlap, lda, ldb or ldc is too small"))
-        return false;
-    if (o->rows == 0 || o->cols == 0)
-        return true;
-    uint64_t last = (uint64_t)(outer - 1) * o->outer + (uint64_t)(inner - 1) * o->inner +
-                    (uint64_t)(o->rows - 1) * o->ld + o->cols;
-    return op_must(s, last <= UINT32_MAX, "op_matmul", "an operand has more than 2^32 elements") &&
-           op_has(s, "op_matmul", o->name, o->view, last);
-}
-
-// Fills in the defaults of p and checks it; false: the stream has failed.
-static bool prepare(gpu_stream *s, op_matmul_params *p, operand *a, operand *b)
-{
+    matmul_product x = {.p = *params};
+    op_matmul_params *p = &x.p;
     if (p->batch.outer == 0)
         p->batch.outer = 1;
     if (p->batch.inner == 0)
@@ -35,158 +20,193 @@ static bool prepare(gpu_stream *s, op_matmul_params *p, operand *a, operand *b)
         p->alpha = 1;
     if (p->ldc == 0)
         p->ldc = p->n;
+    x.batch = p->batch.outer * p->batch.inner;
     bool a_k_major = p->layout == OP_TN, b_k_major = p->layout != OP_NT;
-    *a = (operand){"a",
-                   p->a,
-                   a_k_major ? p->k : p->m,
-                   a_k_major ? p->m : p->k,
-                   p->lda,
-                   p->batch.a_outer,
-                   p->batch.a_inner};
-    *b = (operand){"b",
-                   p->b,
-                   b_k_major ? p->k : p->n,
-                   b_k_major ? p->n : p->k,
-                   p->ldb,
-                   p->batch.b_outer,
-                   p->batch.b_inner};
-    if (a->ld == 0)
-        a->ld = a->cols;
-    if (b->ld == 0)
-        b->ld = b->cols;
-    operand c = {"c", p->c, p->m, p->n, p->ldc, p->batch.c_outer, p->batch.c_inner};
-    uint32_t outer = p->batch.outer, inner = p->batch.inner;
-    return op_must(s, (uint64_t)outer * inner <= 65535 && p->m <= 65535 * 16 && p->n <= 65535 * 16,
+    x.a = (matmul_operand){"a",
+                           p->a,
+                           a_k_major ? p->k : p->m,
+                           a_k_major ? p->m : p->k,
+                           p->lda,
+                           p->batch.a_outer,
+                           p->batch.a_inner};
+    x.b = (matmul_operand){"b",
+                           p->b,
+                           b_k_major ? p->k : p->n,
+                           b_k_major ? p->n : p->k,
+                           p->ldb,
+                           p->batch.b_outer,
+                           p->batch.b_inner};
+    if (x.a.ld == 0)
+        x.a.ld = x.a.cols;
+    if (x.b.ld == 0)
+        x.b.ld = x.b.cols;
+    x.c = (matmul_operand){"c", p->c, p->m, p->n, p->ldc, p->batch.c_outer, p->batch.c_inner};
+    return x;
+}
+
+static bool operand_fits(gpu_stream *s, const matmul_product *x, const matmul_operand *o)
+{
+    if (!op_must(s, o->ld >= o->cols, "op_matmul", "rows overlap, lda, ldb or ldc is too small"))
+        return false;
+    if (o->rows == 0 || o->cols == 0)
+        return true;
+    uint64_t last = (uint64_t)(x->p.batch.outer - 1) * o->outer +
+                    (uint64_t)(x->p.batch.inner - 1) * o->inner + (uint64_t)(o->rows - 1) * o->ld +
+                    o->cols;
+    return op_must(s, last <= UINT32_MAX, "op_matmul", "an operand has more than 2^32 elements") &&
+           op_has(s, "op_matmul", o->name, o->view, last);
+}
+
+// False: the stream has failed.
+static bool check(gpu_stream *s, const matmul_product *x)
+{
+    const op_matmul_params *p = &x->p;
+    return op_must(s,
+                   (uint64_t)p->batch.outer * p->batch.inner <= 65535 && p->m <= 65535 * 16 &&
+                       p->n <= 65535 * 16,
                    "op_matmul",
                    "more than 65,535 workgroups on an axis: batch, m or n is too large") &&
-           operand_fits(s, a, outer, inner) && operand_fits(s, b, outer, inner) &&
-           operand_fits(s, &c, outer, inner) &&
+           operand_fits(s, x, &x->a) && operand_fits(s, x, &x->b) && operand_fits(s, x, &x->c) &&
            (!p->bias.buffer || op_has(s, "op_matmul", "bias", p->bias, p->n));
 }
 
-// ---- Kernels ----
+// ---- What kernels are given ----
 
-static struct matmul_params push_of(const op_matmul_params *p, const operand *a, const operand *b)
+struct matmul_params matmul_push(const matmul_product *x)
 {
+    const op_matmul_params *p = &x->p;
     return (struct matmul_params){.m = p->m,
                                   .n = p->n,
                                   .k = p->k,
-                                  .lda = a->ld,
-                                  .ldb = b->ld,
-                                  .ldc = p->ldc,
+                                  .lda = x->a.ld,
+                                  .ldb = x->b.ld,
+                                  .ldc = x->c.ld,
                                   .inner = p->batch.inner,
-                                  .a_outer = a->outer,
-                                  .a_inner = a->inner,
-                                  .b_outer = b->outer,
-                                  .b_inner = b->inner,
-                                  .c_outer = p->batch.c_outer,
-                                  .c_inner = p->batch.c_inner,
+                                  .a_outer = x->a.outer,
+                                  .a_inner = x->a.inner,
+                                  .b_outer = x->b.outer,
+                                  .b_inner = x->b.inner,
+                                  .c_outer = x->c.outer,
+                                  .c_inner = x->c.inner,
                                   .alpha = p->alpha,
                                   .accumulate = p->accumulate,
                                   .has_bias = p->bias.buffer != NULL};
 }
 
-static double flops_of(const op_matmul_params *p)
+double matmul_flops(const matmul_product *x)
 {
-    return 2.0 * p->m * p->n * p->k * p->batch.outer * p->batch.inner;
+    return 2.0 * x->p.m * x->p.n * x->p.k * x->batch;
 }
 
-// c is read only where it is added to.
-static double bytes_of(const op_matmul_params *p, const operand *a, const operand *b)
+double matmul_bytes(const matmul_product *x)
 {
-    return (double)a->view.bytes + (double)b->view.bytes + (double)p->bias.bytes +
-           (double)p->c.bytes * (p->accumulate ? 2 : 1);
+    return (double)x->a.view.bytes + (double)x->b.view.bytes + (double)x->p.bias.bytes +
+           (double)x->c.view.bytes * (x->p.accumulate ? 2 : 1);
 }
 
-static void run_tile(gpu_stream *s, const op_matmul_params *p, const operand *a, const operand *b)
+// ---- Variants ----
+
+bool matmul_variant_equal(const matmul_variant *a, const matmul_variant *b)
 {
-    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
-    uint32_t tile_m = info->max_workgroup_invocations >= 256 ? 64 : 32; // Vulkan promises 128
-    struct matmul_params push = push_of(p, a, b);
-    gpu_run(
-        s, matmul_tile, .bind = {a->view, b->view, p->bias, p->c}, .push = &push,
-        .spec = {4 * tile_m, tile_m, p->layout == OP_TN, p->layout != OP_NT}, .spec_count = 4,
-        .groups = {op_div_up(p->n, 64), op_div_up(p->m, tile_m), p->batch.outer * p->batch.inner},
-        .flops = flops_of(p), .bytes = bytes_of(p, a, b));
+    return strcmp(a->family, b->family) == 0 &&
+           memcmp(a->numbers, b->numbers, sizeof(a->numbers)) == 0;
 }
 
-// The operand with its axes exchanged, densely, in scratch.
-static void make_k_major(gpu_stream *s, const op_matmul_params *p, operand *o, uint32_t slot)
+void matmul_offer_(matmul_list *list, const matmul_family *family, const uint32_t *numbers)
 {
-    uint32_t batch = p->batch.outer * p->batch.inner, each = o->rows * o->cols;
-    gpu_view to = gpu_scratch(s, slot, 4ull * each * batch);
-    const uint32_t size = 64;
-    gpu_run(s, transpose, .bind = {o->view, to},
-            .push = &(struct transpose_params){o->rows, o->cols, o->ld, p->batch.inner, o->outer,
-                                               o->inner},
-            .spec = {size}, .spec_count = 1,
-            .groups = {op_div_up(o->rows, size), op_div_up(o->cols, 16), batch});
-    *o = (operand){o->name, to, o->cols, o->rows, o->rows, each * p->batch.inner, each};
-}
-
-// Rows an invocation sums: the more the fewer loads, but rows beyond m are wasted.
-static uint32_t lanes_rows(uint32_t m, uint32_t subgroup)
-{
-    static const struct {
-        uint32_t rows;
-        double cost; // of a row, measured: shaders/README.md
-    } choice[] = {{64, 1}, {48, 1}, {32, 1.15}, {16, 1.45}};
-    uint32_t best = 64;
-    double least = 0;
-    for (size_t i = 0; i < BASE_COUNT(choice); i++) {
-        uint32_t rows = choice[i].rows;
-        double cost = choice[i].cost * rows * op_div_up(m, rows);
-        if (rows % subgroup == 0 && (least == 0 || cost < least)) {
-            least = cost;
-            best = rows;
-        }
-    }
-    return best;
-}
-
-static void run_lanes(gpu_stream *s, const op_matmul_params *p, operand *a, operand *b)
-{
-    if (p->layout != OP_TN)
-        make_k_major(s, p, a, 0);
-    if (p->layout == OP_NT)
-        make_k_major(s, p, b, 1);
-    uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
-    uint32_t size = subgroup > 16 ? subgroup : 16, columns = 4, rows = lanes_rows(p->m, subgroup);
-    struct matmul_params push = push_of(p, a, b);
-    gpu_run(s, matmul_lanes, .bind = {a->view, b->view, p->bias, p->c}, .push = &push,
-            .spec = {size, subgroup, rows, columns, p->accumulate}, .spec_count = 5,
-            .groups = {op_div_up(p->n, size * columns), op_div_up(p->m, rows),
-                       p->batch.outer * p->batch.inner},
-            .flops = flops_of(p), .bytes = bytes_of(p, a, b));
-}
-
-static void run_packed(gpu_stream *s, const op_matmul_params *p, const operand *a, const operand *b)
-{
-    const uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
-    if (!op_must(s, p->b_panel == op_panel(gpu_stream_device(s)), "op_matmul",
-                 "b is packed for another device") ||
-        !op_must(s,
-                 p->layout == OP_NT && p->k % 4 == 0 && a->ld % 4 == 0 && b->ld == p->k &&
-                     !p->accumulate && p->batch.outer * p->batch.inner == 1,
-                 "op_matmul", "b is packed: only one dense product x W^T of fours can be had"))
+    if (list->count == list->most)
         return;
-    struct matmul_params push = push_of(p, a, b);
-    gpu_run(s, matmul_packed, .bind = {a->view, b->view, p->bias, p->c}, .push = &push,
-            .spec = {subgroup, subgroup, OP_PACKED_ROWS, OP_PACKED_COLUMNS}, .spec_count = 4,
-            .groups = {op_div_up(p->n, p->b_panel), op_div_up(p->m, OP_PACKED_ROWS), 1},
-            .flops = flops_of(p), .bytes = bytes_of(p, a, b));
+    matmul_variant *v = &list->at[list->count++];
+    v->family = family->name;
+    memcpy(v->numbers, numbers, sizeof(v->numbers));
+}
+
+static const char *forced_family;
+
+void op_force_matmul(const char *family)
+{
+    forced_family = family;
+}
+
+// What matmul_variants says of a product whose defaults are filled in.
+static size_t variants_of(const vkb_device *dev, const matmul_product *x, matmul_variant *out,
+                          size_t most)
+{
+    struct {
+        const matmul_family *family;
+        int rank;
+    } order[BASE_COUNT(families)];
+    size_t admitted = 0;
+    for (size_t f = 0; f < BASE_COUNT(families); f++) {
+        int rank = x->p.b_panel ? 0 : families[f]->rank(dev, x);
+        if (rank && forced_family && strcmp(forced_family, families[f]->name) == 0)
+            rank = INT32_MAX;
+        size_t at = admitted;
+        if (rank == 0)
+            continue;
+        for (admitted++; at > 0 && order[at - 1].rank < rank; at--)
+            order[at] = order[at - 1];
+        order[at].family = families[f];
+        order[at].rank = rank;
+    }
+    matmul_list list = {out, 0, most};
+    for (size_t i = 0; i < admitted; i++)
+        order[i].family->variants(dev, x, &list);
+    return list.count;
+}
+
+size_t matmul_variants(const vkb_device *dev, const op_matmul_params *params, matmul_variant *out,
+                       size_t most)
+{
+    matmul_product x = matmul_product_of(params);
+    return variants_of(dev, &x, out, most);
+}
+
+matmul_key matmul_key_of(const op_matmul_params *params)
+{
+    matmul_product x = matmul_product_of(params);
+    const matmul_operand *operands[] = {&x.a, &x.b, &x.c};
+    uint32_t in_fours = MATMUL_IN_FOURS;
+    for (size_t i = 0; i < BASE_COUNT(operands); i++)
+        if (operands[i]->ld % 4 || operands[i]->outer % 4 || operands[i]->inner % 4)
+            in_fours = 0;
+    return (matmul_key){.layout = x.p.layout,
+                        .m = x.p.m,
+                        .n = x.p.n,
+                        .k = x.p.k,
+                        .batch = x.batch,
+                        .flags = (x.p.accumulate ? MATMUL_ACCUMULATES : 0) |
+                                 (x.p.bias.buffer ? MATMUL_HAS_BIAS : 0) | in_fours};
+}
+
+static void run_variant(gpu_stream *s, const matmul_product *x, const matmul_variant *v)
+{
+    for (size_t f = 0; f < BASE_COUNT(families); f++)
+        if (strcmp(families[f]->name, v->family) == 0)
+            families[f]->run(s, x, v->numbers);
+}
+
+void matmul_run(gpu_stream *s, const op_matmul_params *params, const matmul_variant *variant)
+{
+    matmul_variant admitted[MATMUL_VARIANTS];
+    matmul_product x = matmul_product_of(params);
+    size_t count = variants_of(gpu_stream_device(s), &x, admitted, MATMUL_VARIANTS), i = 0;
+    while (i < count && !matmul_variant_equal(&admitted[i], variant))
+        i++;
+    if (!op_must(s, i < count, "op_matmul", "the device does not admit this variant") ||
+        !check(s, &x) || x.p.m == 0 || x.p.n == 0)
+        return;
+    run_variant(s, &x, variant);
 }
 
 void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
 {
-    op_matmul_params p = *params;
-    operand a, b;
-    if (!prepare(s, &p, &a, &b) || p.m == 0 || p.n == 0)
+    matmul_product x = matmul_product_of(params);
+    if (!check(s, &x) || x.p.m == 0 || x.p.n == 0)
         return;
-    if (p.b_panel)
-        run_packed(s, &p, &a, &b);
-    else if (op_wants_lanes(s))
-        run_lanes(s, &p, &a, &b);
-    else
-        run_tile(s, &p, &a, &b);
+    matmul_variant first;
+    if (x.p.b_panel)
+        matmul_run_packed(s, &x);
+    else if (variants_of(gpu_stream_device(s), &x, &first, 1))
+        run_variant(s, &x, &first);
 }

@@ -57,6 +57,9 @@ void op_unpack(const float *from, uint32_t rows, uint32_t cols, float *to);
 // has the table). A device whose subgroup size varies runs the GPUs' only.
 typedef enum op_variant { OP_VARIANT_CHOSEN, OP_VARIANT_GPU, OP_VARIANT_SOFTWARE } op_variant;
 void op_force_variant(op_variant variant);
+// The same for the family of kernels of products, by name (matmul.h): it goes first wherever it admits
+// the product. NULL ends it.
+void op_force_matmul(const char *family);
 
 // ---- columns.c: sums[n] (+)= sum over rows of x[rows][cols], bias gradients ----
 

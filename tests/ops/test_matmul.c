@@ -1,14 +1,17 @@
-// Products in three layouts, by both families of kernels, on every device against the reference.
+// Products in three layouts, by every variant of every family of kernels that a device admits, against
+// the reference.
 #include "check.h"
 #include "devices.h"
 #include "harness.h"
+#include "ops/matmul.h"
 #include "ref.h"
 
 static vkb_device *device;
 
 typedef struct matmul {
     tensor *a, *b, *bias, *c;
-    op_matmul_params params; // its views are filled in when recording
+    op_matmul_params params;       // its views are filled in when recording
+    const matmul_variant *variant; // NULL: the one that is chosen
 } matmul;
 
 static void record(gpu_stream *s, void *user)
@@ -18,7 +21,10 @@ static void record(gpu_stream *s, void *user)
     m->params.b = m->b->view;
     m->params.c = m->c->view;
     m->params.bias = m->bias ? m->bias->view : (gpu_view){0};
-    op_matmul_(s, &m->params);
+    if (m->variant)
+        matmul_run(s, &m->params, m->variant);
+    else
+        op_matmul_(s, &m->params);
 }
 
 static size_t extent(uint32_t rows, uint32_t cols, uint32_t ld)
@@ -42,13 +48,15 @@ static void spoil_between_rows(tensor *x, uint32_t cols, uint32_t ld)
             x->start[i] = NAN;
 }
 
-static void product(op_matmul_params p, values kind, bool with_bias)
+static void product_by(const matmul_variant *variant, op_matmul_params p, values kind,
+                       bool with_bias)
 {
     static const char *const layouts[] = {"nt", "nn", "tn"};
-    trial *t = trial_open(device, "matmul %s %ux%ux%u ld %u %u %u values %d%s%s", layouts[p.layout],
-                          p.m, p.n, p.k, p.lda, p.ldb, p.ldc, kind, with_bias ? " bias" : "",
-                          p.accumulate ? " accumulate" : "");
-    matmul m = {.params = p};
+    trial *t =
+        trial_open(device, "matmul %s %ux%ux%u ld %u %u %u values %d%s%s %s", layouts[p.layout],
+                   p.m, p.n, p.k, p.lda, p.ldb, p.ldc, kind, with_bias ? " bias" : "",
+                   p.accumulate ? " accumulate" : "", variant ? variant->family : "");
+    matmul m = {.params = p, .variant = variant};
     size_t a = p.layout == OP_TN ? extent(p.k, p.m, p.lda) : extent(p.m, p.k, p.lda);
     size_t b = p.layout == OP_NT ? extent(p.n, p.k, p.ldb) : extent(p.k, p.n, p.ldb);
     size_t c = extent(p.m, p.n, p.ldc);
@@ -66,6 +74,11 @@ static void product(op_matmul_params p, values kind, bool with_bias)
     ref_matmul(&p, m.a->ref, m.b->ref, with_bias ? m.bias->ref : NULL, m.c->ref);
     trial_run(t, record, &m);
     CHECK(trial_close(&t));
+}
+
+static void product(op_matmul_params p, values kind, bool with_bias)
+{
+    product_by(NULL, p, kind, with_bias);
 }
 
 // ---- Weights that were packed ----
@@ -173,6 +186,47 @@ TEST(rows_apart)
     }
 }
 
+// ---- Variants ----
+
+static void by_every_variant(op_matmul_params p, bool with_bias)
+{
+    matmul_variant list[MATMUL_VARIANTS];
+    size_t count = matmul_variants(device, &p, list, MATMUL_VARIANTS);
+    CHECK(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i; j++)
+            CHECK(!matmul_variant_equal(&list[i], &list[j]));
+        product_by(&list[i], p, VALUES_NORMAL, with_bias);
+    }
+}
+
+TEST(every_variant)
+{
+    for (op_layout layout = OP_NT; layout <= OP_TN; layout++) {
+        op_matmul_params p = {.layout = layout, .m = 130, .n = 67, .k = 75};
+        by_every_variant(p, true);
+        p = (op_matmul_params){.layout = layout, .m = 64, .n = 136, .k = 96, .accumulate = true};
+        p.batch.inner = 2;
+        p.batch.a_inner = p.m * p.k;
+        p.batch.b_inner = p.n * p.k;
+        p.batch.c_inner = p.m * p.n;
+        by_every_variant(p, false);
+    }
+}
+
+TEST(a_family_is_forced)
+{
+    op_matmul_params p = {.layout = OP_TN, .m = 64, .n = 64, .k = 64};
+    matmul_variant list[MATMUL_VARIANTS], first;
+    size_t count = matmul_variants(device, &p, list, MATMUL_VARIANTS);
+    for (size_t i = 0; i < count; i++) {
+        op_force_matmul(list[i].family);
+        CHECK_INT(matmul_variants(device, &p, &first, 1), 1);
+        CHECK_STR(first.family, list[i].family);
+    }
+    op_force_matmul(NULL);
+}
+
 // ---- Batches: heads in contiguous columns, as attention has them ----
 
 static void heads(uint32_t rows, uint32_t length, uint32_t count, uint32_t d)
@@ -277,6 +331,9 @@ TEST(wrong_arguments_are_refused)
     m.params.batch.outer = 2; // the second product begins behind the end
     m.params.batch.c_outer = 12;
     trial_refuses(t, "c", record, &m);
+    m.params.batch.outer = 0;
+    m.variant = &(matmul_variant){"tile", {7}};
+    trial_refuses(t, "does not admit", record, &m);
     CHECK(trial_close(&t));
 }
 
@@ -289,6 +346,8 @@ static void on_device(vkb_device *dev)
     RUN(large_products);
     RUN(packed_weights);
     RUN(packing_is_undone);
+    RUN(every_variant);
+    RUN(a_family_is_forced);
     RUN(rows_apart);
     RUN(batches_of_heads);
     RUN(batch_with_a_shared_operand);

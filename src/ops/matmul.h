@@ -1,0 +1,88 @@
+// Families of matrix products: what the files matmul*.c share, and what tuning needs.
+//
+//   matmul.c        checks, families and which of their variants a product gets
+//   matmul_parts.c  operands larger than one binding: products of parts
+//   matmul_tile.c   tiles in shared memory: plain, runs on every device
+//   matmul_lanes.c  lanes that broadcast, for software drivers
+//   packed.c        weights packed for software drivers: no family, a product has them or not
+//
+// A family is the one place that knows its kernel: when a device admits a product (limits and features,
+// never names), in which variants, and how one is recorded. Adding one: its file, and a line in matmul.c.
+#ifndef VKB_OPS_MATMUL_H
+#define VKB_OPS_MATMUL_H
+
+#include "ops/internal.h"
+
+// A matrix of a batch, as stored: elements.
+typedef struct matmul_operand {
+    const char *name;
+    gpu_view view;
+    uint32_t rows, cols, ld, outer, inner; // outer, inner: the batch's strides
+} matmul_operand;
+
+// A product with its defaults filled in.
+typedef struct matmul_product {
+    op_matmul_params p;
+    matmul_operand a, b, c;
+    uint32_t batch; // products
+} matmul_product;
+
+matmul_product matmul_product_of(const op_matmul_params *params);
+
+// One way of computing a product: a family, and numbers that mean something to it alone (tile sizes
+// and the like), 0 beyond them. All of it is compared and stored as it is.
+enum { MATMUL_NUMBERS = 8, MATMUL_VARIANTS = 32 };
+typedef struct matmul_variant {
+    const char *family; // "tile", "lanes", ...
+    uint32_t numbers[MATMUL_NUMBERS];
+} matmul_variant;
+
+bool matmul_variant_equal(const matmul_variant *a, const matmul_variant *b);
+
+// Where a family collects what it has.
+typedef struct matmul_list {
+    matmul_variant *at;
+    size_t count, most;
+} matmul_list;
+
+typedef struct matmul_family {
+    const char *name;
+    // How much it is worth trying first here, before anything is measured; 0: it does not admit this.
+    int (*rank)(const vkb_device *dev, const matmul_product *product);
+    // Its variants, the best guess first.
+    void (*variants)(const vkb_device *dev, const matmul_product *product, matmul_list *list);
+    void (*run)(gpu_stream *s, const matmul_product *product, const uint32_t *numbers);
+} matmul_family;
+
+extern const matmul_family matmul_tile, matmul_lanes;
+
+// Adds a variant with these numbers, if there is room.
+#define matmul_offer(list, family, ...)                                                            \
+    matmul_offer_((list), (family), (const uint32_t[MATMUL_NUMBERS]){__VA_ARGS__})
+void matmul_offer_(matmul_list *list, const matmul_family *family, const uint32_t *numbers);
+
+// The variants that a device admits for a product, the best guess first; how many were written. Views
+// of params need no buffer. One whose operands are packed or beyond a binding has none to choose from.
+size_t matmul_variants(const vkb_device *dev, const op_matmul_params *params, matmul_variant *out,
+                       size_t most);
+// Records the product by a variant of matmul_variants; another fails the stream with a sentence.
+void matmul_run(gpu_stream *s, const op_matmul_params *params, const matmul_variant *variant);
+
+// What a choice depends on, beside device and driver.
+typedef struct matmul_key {
+    uint32_t layout, m, n, k, batch;
+    uint32_t flags; // MATMUL_ACCUMULATES, MATMUL_HAS_BIAS, MATMUL_IN_FOURS
+} matmul_key;
+enum { MATMUL_ACCUMULATES = 1, MATMUL_HAS_BIAS = 2, MATMUL_IN_FOURS = 4 };
+matmul_key matmul_key_of(const op_matmul_params *params);
+
+// ---- For the families ----
+
+struct matmul_params matmul_push(const matmul_product *product);
+double matmul_flops(const matmul_product *product);
+double matmul_bytes(const matmul_product *product); // c is read only where it is added to
+
+// packed.c
+void matmul_run_packed(gpu_stream *s, const matmul_product *product);
+
+#endif

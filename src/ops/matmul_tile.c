@@ -1,0 +1,30 @@
+// Products by tiles in shared memory: the plain family, for every device and shape.
+#include "ops/matmul.h"
+
+static int rank(const vkb_device *dev, const matmul_product *x)
+{
+    (void)dev, (void)x;
+    return 10;
+}
+
+// Numbers: rows of a tile.
+static void variants(const vkb_device *dev, const matmul_product *x, matmul_list *list)
+{
+    (void)x;
+    if (vkb_device_get_info(dev)->max_workgroup_invocations >= 256)
+        matmul_offer(list, &matmul_tile, 64);
+    matmul_offer(list, &matmul_tile, 32); // Vulkan promises workgroups of 128
+}
+
+static void run(gpu_stream *s, const matmul_product *x, const uint32_t *numbers)
+{
+    const op_matmul_params *p = &x->p;
+    const uint32_t tile_m = numbers[0];
+    struct matmul_params push = matmul_push(x);
+    gpu_run(s, matmul_tile, .bind = {x->a.view, x->b.view, p->bias, x->c.view}, .push = &push,
+            .spec = {4 * tile_m, tile_m, p->layout == OP_TN, p->layout != OP_NT}, .spec_count = 4,
+            .groups = {op_div_up(p->n, 64), op_div_up(p->m, tile_m), x->batch},
+            .flops = matmul_flops(x), .bytes = matmul_bytes(x));
+}
+
+const matmul_family matmul_tile = {"tile", rank, variants, run};
