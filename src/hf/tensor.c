@@ -1,5 +1,7 @@
 #include "hf/tensor.h"
 
+#include "base/half.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -78,61 +80,6 @@ hf_shape_text hf_shape(uint32_t rank, const uint64_t *shape)
 
 // ---- Conversion; the files and every host we run on are little-endian ----
 
-static float float_of_bits(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
-static float float_of_half(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31,
-             fraction = half & 1023;
-    if (exponent == 31) // infinity and NaN
-        return float_of_bits(sign | 0x7F800000 | fraction << 13);
-    if (exponent == 0) // zero and subnormals
-        return (sign ? -1.0f : 1.0f) * (float)fraction * 0x1p-24f;
-    return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
-}
-
-static uint32_t bits_of_float(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits;
-}
-
-// bits / 2^shift, to the nearest, ties to even; shift is 1 to 31.
-static uint32_t round_shift(uint32_t bits, uint32_t shift)
-{
-    const uint32_t half = 1u << (shift - 1), rest = bits & (2 * half - 1), kept = bits >> shift;
-    return kept + (rest > half || (rest == half && kept & 1));
-}
-
-static uint16_t half_of_float(float value)
-{
-    const uint32_t bits = bits_of_float(value), sign = bits >> 16 & 0x8000,
-                   size = bits & 0x7FFFFFFF;
-    if (size > 0x7F800000) // NaN, made quiet
-        return (uint16_t)(sign | 0x7E00 | (size >> 13 & 0x1FF));
-    if (size >= 0x477FF000) // from 65520 on
-        return (uint16_t)(sign | 0x7C00);
-    if (size >= 0x38800000) // 2^-14: a carry out of the fraction is the exponent's
-        return (uint16_t)(sign | round_shift(size - (112u << 23), 13));
-    if (size < 0x33000000) // below 2^-25
-        return (uint16_t)sign;
-    return (uint16_t)(sign | round_shift((size & 0x7FFFFF) | 0x800000, 126 - (size >> 23)));
-}
-
-static uint16_t bfloat_of_float(float value)
-{
-    const uint32_t bits = bits_of_float(value);
-    if ((bits & 0x7FFFFFFF) > 0x7F800000)
-        return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)round_shift(bits, 16);
-}
-
 uint64_t hf_tensor_from_f32(hf_dtype dtype, const float *values, uint64_t count, void *out)
 {
     assert(dtype == HF_F32 || dtype == HF_F16 || dtype == HF_BF16);
@@ -146,7 +93,7 @@ uint64_t hf_tensor_from_f32(hf_dtype dtype, const float *values, uint64_t count,
     for (uint64_t i = 0; i < count;
          i++) { // forward: a half never lies before the float it came from
         const float value = values[i];
-        const uint16_t half = dtype == HF_F16 ? half_of_float(value) : bfloat_of_float(value);
+        const uint16_t half = dtype == HF_F16 ? half_from_float(value) : bfloat_from_float(value);
         overflowed += isfinite(value) && (half & 0x7FFF) == (dtype == HF_F16 ? 0x7C00 : 0x7F80);
         memcpy(to + 2 * i, &half, sizeof(half));
     }
@@ -166,13 +113,13 @@ static bool run_to_f32(hf_dtype dtype, const uint8_t *at, uint64_t count, float 
     case HF_F16:
         for (uint64_t i = 0; i < count; i++) {
             memcpy(&half, at + 2 * i, 2);
-            out[i] = float_of_half(half);
+            out[i] = half_to_float(half);
         }
         return true;
     case HF_BF16:
         for (uint64_t i = 0; i < count; i++) {
             memcpy(&half, at + 2 * i, 2);
-            out[i] = float_of_bits((uint32_t)half << 16);
+            out[i] = bfloat_to_float(half);
         }
         return true;
     case HF_F64:
