@@ -1,14 +1,14 @@
 // y += x.
 //
-//   0  x  f32[count]  in            constants: 0 to 2 four.glsl
-//   1  y  f32[count]  in and out    grid: op_flat_for
+//   0  x  act[count]  in            constants: 0 to 2 four.glsl
+//   1  y  act[count]  in and out    grid: op_flat_for
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "four.glsl"
 
-ROW4_IN(0, x)
-ROW4_INOUT(1, y)
+ACT4_IN(0, x)
+ACT4_INOUT(1, y)
 layout(push_constant) uniform push { gelu_params p; };
 
 void main()

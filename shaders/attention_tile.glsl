@@ -9,7 +9,7 @@
 // Invocation (tm, tn) of 16 x 8 has rows 4 tm .. + 3, columns 4 tn .. + 3 of a tile, and fours tn, tn + 8
 // ... of a row's sums. Shared memory: 15,408 bytes, so that every device of Vulkan 1.2 has room.
 //
-// Constants: 0 workgroup size 128; 1 WIDTH, the head's size rounded up to 32, 64 or 128; 2 ALIGNED: the
+// Constants: 0 workgroup size 128; 1 WIDTH, the head's size rounded up to 32, 64 or 128; 2 FORMAT: the
 // head's size is a XX// Grid: gpu_items of (row, head, tile of ROWS), the last counting fastest.
 #extension GL_EXT_control_flow_attributes : require
 #include "index.glsl"

@@ -3,7 +3,7 @@
 //   0  partial  f32[chunks][cols]  in
 //   1  sums     f32[cols]          out, added to when accumulate
 //
-// Constants: 0 workgroup size, 2 cols is a multiple of 4. Grid: columns.glsl, one chunk.
+// Constants: 0 workgroup size, 2 FORMAT (row4.glsl). Grid: columns.glsl, one chunk.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"

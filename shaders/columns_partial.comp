@@ -1,16 +1,16 @@
 // Sums over the rows of each chunk, or over those of them whose key is the selected one.
 //
-//   0  x        f32[rows][cols]    in
+//   0  x        act[rows][cols]    in
 //   1  keys     uint[rows]         in, only read when use_keys
 //   2  partial  f32[chunks][cols]  out, for columns_finish
 //
-// Constants: 0 workgroup size, 2 cols is a multiple of 4. Grid: columns.glsl.
+// Constants: 0 workgroup size, 2 FORMAT (row4.glsl). Grid: columns.glsl.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "columns.glsl"
 
-ROW4_IN(0, x)
+ACT4_IN(0, x)
 layout(set = 0, binding = 1) readonly buffer keys_buffer { uint keys[]; };
 ROW4_OUT(2, partial)
 layout(push_constant) uniform push { columns_params p; };

@@ -2,8 +2,8 @@
 // is the same function of dy.
 //
 //   0  step  step_in     in, unread without DROPS    constants: 0 to 2 four.glsl
-//   1  x     f32[count]  in                                     3 DROPS: 0 copies x
-//   2  y     f32[count]  out, may be x               grid: op_flat_for
+//   1  x     act[count]  in                                     3 DROPS: 0 copies x
+//   2  y     act[count]  out, may be x               grid: op_flat_for
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
@@ -13,8 +13,8 @@
 layout(constant_id = 3) const uint DROPS = 1;
 
 layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
-ROW4_IN(1, x)
-ROW4_OUT(2, y)
+ACT4_IN(1, x)
+ACT4_OUT(2, y)
 layout(push_constant) uniform push { dropout_params p; };
 
 void main()

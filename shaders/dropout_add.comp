@@ -1,9 +1,9 @@
 // y = residual + dropout(x), see dropout.comp.
 //
 //   0  step      step_in     in, unread without DROPS    constants: 0 to 2 four.glsl
-//   1  x         f32[count]  in                                     3 DROPS: 0 adds x as it is
-//   2  residual  f32[count]  in                          grid: op_flat_for
-//   3  y         f32[count]  out, may be x or residual
+//   1  x         act[count]  in                                     3 DROPS: 0 adds x as it is
+//   2  residual  act[count]  in                          grid: op_flat_for
+//   3  y         act[count]  out, may be x or residual
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
@@ -13,9 +13,9 @@
 layout(constant_id = 3) const uint DROPS = 1;
 
 layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
-ROW4_IN(1, x)
-ROW4_IN(2, residual)
-ROW4_OUT(3, y)
+ACT4_IN(1, x)
+ACT4_IN(2, residual)
+ACT4_OUT(3, y)
 layout(push_constant) uniform push { dropout_params p; };
 
 void main()

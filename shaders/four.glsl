@@ -1,6 +1,6 @@
 // Pointwise kernels: an invocation works on TURNS fours of elements, a workgroup's size apart. Grid:
-// op_flat_for (src/ops/internal.h). Constants: 0 workgroup size, 1 TURNS, 2 ALIGNED (row4.glsl): the
-// count is a multiple of four.
+// op_flat_for (src/ops/internal.h). Constants: 0 workgroup size, 1 TURNS, 2 FORMAT
+// (row4.glsl); act is its type.
 #include "index.glsl"
 #include "row4.glsl"
 

@@ -1,15 +1,15 @@
 // y = gelu(x).
 //
-//   0  x  f32[count]  in        constants: 0 to 2 four.glsl, 3 the form (gelu.glsl)
-//   1  y  f32[count]  out       grid: op_flat_for
+//   0  x  act[count]  in        constants: 0 to 2 four.glsl, 3 the form (gelu.glsl)
+//   1  y  act[count]  out       grid: op_flat_for
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "four.glsl"
 #include "gelu.glsl"
 
-ROW4_IN(0, x)
-ROW4_OUT(1, y)
+ACT4_IN(0, x)
+ACT4_OUT(1, y)
 layout(push_constant) uniform push { gelu_params p; };
 
 void main()

@@ -1,22 +1,22 @@
 // LayerNorm's gradient to its input. With g = dy * gain and n = (x - mean) * rstd:
 //     dx = rstd * (g - average(g) - n * average(g * n))
 //
-//   0  x     f32[rows][cols]  in        3  dy  f32[rows][cols]  in
-//   1  gain  f32[cols]        in        4  dx  f32[rows][cols]  out, may be dy
+//   0  x     act[rows][cols]  in        3  dy  act[rows][cols]  in
+//   1  gain  f32[cols]        in        4  dx  act[rows][cols]  out, may be dy
 //   2  stat  f32[rows][2]     in: mean, rstd
 //
-// Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 cols is a multiple of 4.
+// Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 FORMAT (row4.glsl).
 // Grid: rows.glsl.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "rows.glsl"
 
-ROW4_IN(0, x)
+ACT4_IN(0, x)
 ROW4_IN(1, gain)
 layout(set = 0, binding = 2) readonly buffer stat_buffer { vec2 stat[]; };
-ROW4_IN(3, dy)
-ROW4_OUT(4, dx)
+ACT4_IN(3, dy)
+ACT4_OUT(4, dx)
 layout(push_constant) uniform push { layernorm_params p; };
 
 void main()

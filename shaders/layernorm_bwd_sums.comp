@@ -1,20 +1,20 @@
 // LayerNorm's gradients to gain and bias, summed over the rows of each chunk:
 //     gain gradient = sum of dy * (x - mean) * rstd, bias gradient = sum of dy
 //
-//   0  x        f32[rows][cols]    in
+//   0  x        act[rows][cols]    in
 //   1  stat     f32[rows][2]       in: mean, rstd
-//   2  dy       f32[rows][cols]    in
+//   2  dy       act[rows][cols]    in
 //   3  partial  f32[chunks][cols]  out: of the gain, then of the bias, at a multiple of 64
 //
-// Constants: 0 workgroup size, 2 cols is a multiple of 4. Grid: columns.glsl.
+// Constants: 0 workgroup size, 2 FORMAT (row4.glsl). Grid: columns.glsl.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "columns.glsl"
 
-ROW4_IN(0, x)
+ACT4_IN(0, x)
 layout(set = 0, binding = 1) readonly buffer stat_buffer { vec2 stat[]; };
-ROW4_IN(2, dy)
+ACT4_IN(2, dy)
 ROW4_OUT(3, partial)
 layout(push_constant) uniform push { columns_params p; };
 

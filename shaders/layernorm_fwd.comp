@@ -1,20 +1,20 @@
 // LayerNorm over the last axis: y = (x - mean) * rstd * gain + bias, biased variance.
 //
-//   0  x     f32[rows][cols]  in        3  y     f32[rows][cols]  out
+//   0  x     act[rows][cols]  in        3  y     act[rows][cols]  out
 //   1  gain  f32[cols]        in        4  stat  f32[rows][2]     out: mean, rstd, for the backward
 //   2  bias  f32[cols]        in
 //
-// Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 cols is a multiple of 4.
+// Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 FORMAT (row4.glsl).
 // Grid: rows.glsl. Two passes: one-pass variance, E x^2 - (E x)^2, loses the digits.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "rows.glsl"
 
-ROW4_IN(0, x)
+ACT4_IN(0, x)
 ROW4_IN(1, gain)
 ROW4_IN(2, bias)
-ROW4_OUT(3, y)
+ACT4_OUT(3, y)
 layout(set = 0, binding = 4) writeonly buffer stat_buffer { vec2 stat[]; };
 layout(push_constant) uniform push { layernorm_params p; };
 

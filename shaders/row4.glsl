@@ -1,48 +1,97 @@
-// Rows of floats, four elements a turn: as a vec4 when all rows begin and end at a multiple of four
-// (ALIGNED, specialisation constant 2), else one by one.
+// Rows of fp32 or 16-bit numbers, four elements a turn. FORMAT, specialisation constant 2, is the
+// activations' type, and whether all rows begin and end at a multiple of four:
+//   0  fp32, of any length: elements one by one     2  fp16, multiples of four
+//   1  fp32, multiples of four: vec4s               3  bf16, multiples of four
 //
-//     ROW4_IN(0, x)   declares buffer x at binding 0, and
+//     ACT4_IN(0, x)   declares an activation x of that type at binding 0, and
 //     vec4 x_at(i, end)       elements i .. i+3 of x; those from `end`, the row's end, on are 0
-//     ROW4_OUT(4, y)  declares buffer y at binding 4, and
+//     ACT4_OUT(4, y)  declares activation y at binding 4, and
 //     void y_put(i, end, v)   sets elements i .. i+3 of y; those from `end` on are left alone
+//     ROW4_IN, ROW4_OUT       the same for what is fp32 whatever FORMAT says: gains, gradients of weights
 //     vec4 row4_valid(i, end) 1 for the elements before `end`, else 0
-layout(constant_id = 2) const uint ALIGNED = 0;
+//
+// 16-bit numbers are read as words of two, which every device can: arithmetic is fp32 always.
+layout(constant_id = 2) const uint FORMAT = 0;
+#define IN_FOURS (FORMAT != 0)
+#define IS_HALF  (FORMAT >= 2)
 
 vec4 row4_valid(uint i, uint end)
 {
-    return ALIGNED != 0 ? vec4(1) : vec4(lessThan(i + uvec4(0, 1, 2, 3), uvec4(end)));
+    return IN_FOURS ? vec4(1) : vec4(lessThan(i + uvec4(0, 1, 2, 3), uvec4(end)));
 }
 
-// One memory, seen as floats and as vec4s.
+// To the nearest bf16, ties to even, in the upper half; NaN stays NaN.
+uvec4 row4_bfloat(vec4 v)
+{
+    uvec4 bits = floatBitsToUint(v), rounded = bits + 0x7FFFu + (bits >> 16 & 1u);
+    return mix(rounded, bits | 0x400000u, greaterThan(bits & 0x7FFFFFFFu, uvec4(0x7F800000)));
+}
+
+vec4 row4_unpack(uvec2 two)
+{
+    if (FORMAT == 3)
+        return uintBitsToFloat(uvec4(two.x << 16, two.x & 0xFFFF0000u, two.y << 16, two.y & 0xFFFF0000u));
+    return vec4(unpackHalf2x16(two.x), unpackHalf2x16(two.y));
+}
+
+uvec2 row4_pack(vec4 v)
+{
+    if (FORMAT == 3) {
+        uvec4 upper = row4_bfloat(v);
+        return upper.xz >> 16 | (upper.yw & 0xFFFF0000u);
+    }
+    return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+}
+
+// One memory, seen as floats, as vec4s, and as four halves a uvec2.
 #define ROW4_BUFFER(n, access, x)                                                                  \
     layout(set = 0, binding = n) access buffer x##_floats { float x[]; };                          \
     layout(set = 0, binding = n) access buffer x##_fours { vec4 x##4[]; };
+#define ACT4_BUFFER(n, access, x)                                                                  \
+    ROW4_BUFFER(n, access, x)                                                                      \
+    layout(set = 0, binding = n) access buffer x##_halves { uvec2 x##2[]; };
 
 // Names end in _ so that a buffer may be called v or i.
-#define ROW4_AT(x)                                                                                 \
+#define ROW4_AT_BODY(x)                                                                            \
+    if (IN_FOURS)                                                                                  \
+        return x##4[i_ / 4];                                                                       \
+    vec4 four_ = vec4(0);                                                                          \
+    for (uint j_ = 0; j_ < 4; j_++)                                                                \
+        if (i_ + j_ < end_)                                                                        \
+            four_[j_] = x[i_ + j_];                                                                \
+    return four_;
+
+#define ROW4_PUT_BODY(y)                                                                           \
+    if (IN_FOURS) {                                                                                \
+        y##4[i_ / 4] = four_;                                                                      \
+        return;                                                                                    \
+    }                                                                                              \
+    for (uint j_ = 0; j_ < 4; j_++)                                                                \
+        if (i_ + j_ < end_)                                                                        \
+            y[i_ + j_] = four_[j_];
+
+#define ROW4_AT(x)  vec4 x##_at(uint i_, uint end_) { ROW4_AT_BODY(x) }
+#define ROW4_PUT(y) void y##_put(uint i_, uint end_, vec4 four_) { ROW4_PUT_BODY(y) }
+#define ACT4_AT(x)                                                                                 \
     vec4 x##_at(uint i_, uint end_)                                                                \
     {                                                                                              \
-        if (ALIGNED != 0)                                                                          \
-            return x##4[i_ / 4];                                                                   \
-        vec4 four_ = vec4(0);                                                                      \
-        for (uint j_ = 0; j_ < 4; j_++)                                                            \
-            if (i_ + j_ < end_)                                                                    \
-                four_[j_] = x[i_ + j_];                                                            \
-        return four_;                                                                              \
+        if (IS_HALF)                                                                               \
+            return row4_unpack(x##2[i_ / 4]);                                                      \
+        ROW4_AT_BODY(x)                                                                            \
     }
-
-#define ROW4_PUT(y)                                                                                \
+#define ACT4_PUT(y)                                                                                \
     void y##_put(uint i_, uint end_, vec4 four_)                                                   \
     {                                                                                              \
-        if (ALIGNED != 0) {                                                                        \
-            y##4[i_ / 4] = four_;                                                                  \
+        if (IS_HALF) {                                                                             \
+            y##2[i_ / 4] = row4_pack(four_);                                                       \
             return;                                                                                \
         }                                                                                          \
-        for (uint j_ = 0; j_ < 4; j_++)                                                            \
-            if (i_ + j_ < end_)                                                                    \
-                y[i_ + j_] = four_[j_];                                                            \
+        ROW4_PUT_BODY(y)                                                                           \
     }
 
 #define ROW4_IN(n, x)    ROW4_BUFFER(n, readonly, x) ROW4_AT(x)
 #define ROW4_OUT(n, y)   ROW4_BUFFER(n, writeonly, y) ROW4_PUT(y)
 #define ROW4_INOUT(n, y) ROW4_BUFFER(n, , y) ROW4_AT(y) ROW4_PUT(y)
+#define ACT4_IN(n, x)    ACT4_BUFFER(n, readonly, x) ACT4_AT(x)
+#define ACT4_OUT(n, y)   ACT4_BUFFER(n, writeonly, y) ACT4_PUT(y)
+#define ACT4_INOUT(n, y) ACT4_BUFFER(n, , y) ACT4_AT(y) ACT4_PUT(y)

@@ -5,14 +5,14 @@
 //   1  probs     f32[rows][cols]  in: probabilities before dropout
 //   2  dscores   f32[rows][cols]  in: gradient of the dropped probabilities; out
 //
-// Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 cols is a multiple of 4, 3 DROP.
+// Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 FORMAT (row4.glsl), of fp32, 3 DROP.
 // Grid: rows.glsl.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "rows.glsl"
 layout(push_constant) uniform push { softmax_params p; };
-#define KEYS_ALIGNED ALIGNED
+#define KEYS_ALIGNED uint(IN_FOURS)
 #include "attention.glsl"
 
 ROW4_IN(1, probs)

@@ -7,14 +7,14 @@
 //   2  scores    f32[rows][cols]   in, out: probabilities. Rows of a sequence: heads, then cols queries
 //   3  dropped   f32[rows][cols]   out, only written with DROP
 //
-// Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 cols is a multiple of 4, 3 DROP.
+// Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 FORMAT (row4.glsl), of fp32, 3 DROP.
 // Grid: rows.glsl.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "rows.glsl"
 layout(push_constant) uniform push { softmax_params p; };
-#define KEYS_ALIGNED ALIGNED
+#define KEYS_ALIGNED uint(IN_FOURS)
 #include "attention.glsl"
 
 layout(set = 0, binding = 1) readonly buffer segment_words { uint segments[]; };
@@ -26,7 +26,7 @@ ROW4_OUT(3, dropped)
 bvec4 keys_in(uint own, uint first, uint c)
 {
     uvec4 keys = uvec4(0);
-    if (ALIGNED != 0)
+    if (IN_FOURS)
         keys = segments4[(first + c) / 4];
     else
         for (uint j = 0; j < 4; j++)

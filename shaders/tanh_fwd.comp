@@ -1,7 +1,7 @@
 // y = tanh(x).
 //
-//   0  x  f32[count]  in        constants: 0 to 2 four.glsl
-//   1  y  f32[count]  out       grid: op_flat_for
+//   0  x  act[count]  in        constants: 0 to 2 four.glsl
+//   1  y  act[count]  out       grid: op_flat_for
 //
 // Near 0 by its series, whose next term, 1382/155925 x^11, is below 2^-24 of x for |x| < 0.3: the
 // quotient of exponentials, which drivers use everywhere, loses its digits there.
@@ -10,8 +10,8 @@
 #include "params.h"
 #include "four.glsl"
 
-ROW4_IN(0, x)
-ROW4_OUT(1, y)
+ACT4_IN(0, x)
+ACT4_OUT(1, y)
 layout(push_constant) uniform push { gelu_params p; };
 
 vec4 tanh_of(vec4 x)

@@ -75,13 +75,13 @@ void gpu_buffer_destroy(gpu_buffer **buffer_)
 
 gpu_view gpu_whole(gpu_buffer *buffer)
 {
-    return (gpu_view){buffer, 0, buffer->bytes};
+    return (gpu_view){buffer, 0, buffer->bytes, GPU_F32};
 }
 
 gpu_view gpu_part(gpu_view view, uint64_t offset, uint64_t bytes)
 {
     assert(offset <= view.bytes && bytes <= view.bytes - offset);
-    return (gpu_view){view.buffer, view.offset + offset, bytes};
+    return (gpu_view){view.buffer, view.offset + offset, bytes, view.type};
 }
 
 uint64_t gpu_alignment(const vkb_device *dev)

@@ -26,9 +26,13 @@ typedef enum gpu_memory {
 
 typedef struct gpu_buffer gpu_buffer;
 
+// What the elements are: of 32 bits, fp32 or uint32, or of 16.
+typedef enum gpu_type { GPU_F32, GPU_F16, GPU_BF16 } gpu_type;
+
 typedef struct gpu_view {
     gpu_buffer *buffer; // NULL: no view
     uint64_t offset, bytes;
+    gpu_type type;
 } gpu_view;
 
 // Bytes 0 to `bytes` of a new buffer; contents are undefined. The name is copied, and shows in
@@ -38,13 +42,23 @@ vkb_status gpu_buffer_create(vkb_device *dev, const char *name, uint64_t bytes, 
                              gpu_buffer **out);
 void gpu_buffer_destroy(gpu_buffer **buffer);
 
-gpu_view gpu_whole(gpu_buffer *buffer);
+gpu_view gpu_whole(gpu_buffer *buffer); // of GPU_F32
+// The same bytes, seen as elements of another type.
+static inline gpu_view gpu_typed(gpu_view view, gpu_type type)
+{
+    view.type = type;
+    return view;
+}
+static inline uint32_t gpu_type_bytes(gpu_type type)
+{
+    return type == GPU_F32 ? 4 : 2;
+}
 // offset is a multiple of gpu_alignment if the part is bound to a kernel, of 4 if it is only copied.
 gpu_view gpu_part(gpu_view view, uint64_t offset, uint64_t bytes);
 uint64_t gpu_alignment(const vkb_device *dev); // bytes, at least 16
 // Bytes that one binding of a kernel may have (maxStorageBufferRange); a buffer may be larger.
 uint64_t gpu_binding_limit(const vkb_device *dev);
-void *gpu_mapped(gpu_view view);               // GPU_UPLOAD and GPU_READBACK; NULL otherwise
+void *gpu_mapped(gpu_view view); // GPU_UPLOAD and GPU_READBACK; NULL otherwise
 
 // Block until done; direct where the memory is mapped, else through a staging buffer. The device
 // must not be working on the view (gpu_wait first).

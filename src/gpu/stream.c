@@ -263,7 +263,7 @@ gpu_view gpu_scratch(gpu_stream *s, uint32_t slot, uint64_t bytes)
         gpu_stream_fail(s, vkb_fail(s->dev->ctx, VKB_BAD_ARGUMENT,
                                     "stream %s: scratch slot %u, there are %d", s->name, slot,
                                     GPU_MAX_SCRATCH));
-        return (gpu_view){&s->dry_scratch, 0, bytes};
+        return (gpu_view){&s->dry_scratch, 0, bytes, GPU_F32};
     }
     if (s->dry && bytes > s->scratch[slot].bytes)
         s->scratch[slot].bytes = bytes;
@@ -273,7 +273,7 @@ gpu_view gpu_scratch(gpu_stream *s, uint32_t slot, uint64_t bytes)
                                     " in the dry pass",
                                     s->name, slot, bytes, s->scratch[slot].bytes));
     gpu_buffer *buffer = s->dry ? NULL : s->scratch[slot].buffer;
-    return (gpu_view){buffer ? buffer : &s->dry_scratch, 0, bytes};
+    return (gpu_view){buffer ? buffer : &s->dry_scratch, 0, bytes, GPU_F32};
 }
 
 // ---- Labels ----

@@ -14,7 +14,7 @@ void op_adamw_step(gpu_stream *s, const op_adamw *a)
     const uint32_t all = (uint32_t)a->count, part = op_rows_bound(s, all, 1);
     for (uint32_t first = 0, count; first < all; first += count) {
         count = all - first < part ? all - first : part;
-        op_flat f = op_flat_for(s, count);
+        op_flat f = op_flat_for(s, count, GPU_F32);
         gpu_run(s, adamw,
                 .bind = {a->step, a->step_out, op_part(a->weights, first, count),
                          op_part(a->grads, first, count), op_part(a->m, first, count),
@@ -24,7 +24,7 @@ void op_adamw_step(gpu_stream *s, const op_adamw *a)
                                                .beta2 = a->beta2,
                                                .eps = a->eps,
                                                .weight_decay = a->weight_decay},
-                .spec = {f.size, f.turns, f.aligned}, .spec_count = 3, .groups = f.groups,
+                .spec = {f.size, f.turns, f.format}, .spec_count = 3, .groups = f.groups,
                 .flops = 15.0 * count);
     }
 }

@@ -181,10 +181,10 @@ static void plain_fwd(gpu_stream *s, const op_attention *a)
     bool drop = a->dropout.p > 0;
     gpu_view dropped = drop ? gpu_scratch(s, DROPPED, 4 * probs_count(a)) : a->probs;
     struct softmax_params push = softmax_push(a);
-    op_rows r = op_rows_for(s, push.rows, push.cols);
+    op_rows r = op_rows_for(s, push.rows, push.cols, GPU_F32);
     gpu_run(s, softmax_fwd,
             .bind = {drop ? a->dropout.step : a->segments, a->segments, a->probs, dropped},
-            .push = &push, .spec = {r.size, r.shared_by, r.aligned, drop}, .spec_count = 4,
+            .push = &push, .spec = {r.size, r.shared_by, r.format, drop}, .spec_count = 4,
             .groups = r.groups, .flops = 20.0 * (double)probs_count(a));
 
     heads_matmul(s, a, OP_NN, dropped, a->v, a->context, 1);
@@ -207,9 +207,9 @@ static void plain_bwd(gpu_stream *s, const op_attention *a)
     gpu_view dscores = gpu_scratch(s, DROPPED, 4ull * count);
     heads_matmul(s, a, OP_NT, a->dcontext, a->v, dscores, 1);
     struct softmax_params push = softmax_push(a);
-    op_rows r = op_rows_for(s, push.rows, push.cols);
+    op_rows r = op_rows_for(s, push.rows, push.cols, GPU_F32);
     gpu_run(s, softmax_bwd, .bind = {drop ? a->dropout.step : a->probs, a->probs, dscores},
-            .push = &push, .spec = {r.size, r.shared_by, r.aligned, drop}, .spec_count = 4,
+            .push = &push, .spec = {r.size, r.shared_by, r.format, drop}, .spec_count = 4,
             .groups = r.groups, .flops = 10.0 * count);
 
     // dq = dscores k, dk = dscores^T q

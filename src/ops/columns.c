@@ -2,10 +2,10 @@
 // shaders/columns.glsl.
 #include "ops/columns.h"
 
-columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
+columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols, gpu_type type)
 {
     bool software = op_is_software(s);
-    columns_plan plan = {.size = software ? 64 : 128, .aligned = cols % 4 == 0};
+    columns_plan plan = {.size = software ? 64 : 128, .format = op_format(type, cols)};
     plan.blocks = op_div_up(cols, 4 * plan.size);
     // Work for all cores: a software driver has few, a GPU thousands. But a chunk costs a partial
     // sum, written and read again, so it has at least 16 rows.
@@ -24,22 +24,22 @@ void columns_finish(gpu_stream *s, const columns_plan *plan, gpu_view partial, u
             .push = &(struct columns_params){.cols = cols,
                                              .chunks = plan->chunks,
                                              .accumulate = accumulate},
-            .spec = {plan->size, 0, plan->aligned}, .spec_count = 3,
+            .spec = {plan->size, 0, plan->format}, .spec_count = 3,
             .groups = gpu_items(plan->blocks), .flops = (double)plan->chunks * cols);
 }
 
 static void sum_columns(gpu_stream *s, const char *op, gpu_view x, gpu_view keys,
                         struct columns_params p, gpu_view sums)
 {
-    if (!op_has(s, op, "x", x, (uint64_t)p.rows * p.cols) || !op_has(s, op, "sums", sums, p.cols) ||
+    if (!op_has_act(s, op, "x", x, p.rows, p.cols) || !op_has(s, op, "sums", sums, p.cols) ||
         (p.use_keys && !op_has(s, op, "keys", keys, p.rows)))
         return;
-    columns_plan plan = columns_plan_for(s, p.rows, p.cols);
+    columns_plan plan = columns_plan_for(s, p.rows, p.cols, x.type);
     gpu_view partial = gpu_scratch(s, 0, 4ull * plan.chunks * p.cols);
     p.rows_per_chunk = plan.rows_per_chunk;
     p.chunks = plan.chunks;
     gpu_run(s, columns_partial, .bind = {x, keys, partial}, .push = &p,
-            .spec = {plan.size, 0, plan.aligned}, .spec_count = 3,
+            .spec = {plan.size, 0, plan.format}, .spec_count = 3,
             .groups = gpu_items((uint64_t)plan.blocks * plan.chunks),
             .flops = (double)p.rows * p.cols);
     columns_finish(s, &plan, partial, p.cols, p.accumulate, sums);
@@ -50,7 +50,7 @@ void op_sum_columns(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, boo
 {
     static const char op[] = "op_sum_columns";
     const uint32_t part = op_rows_bound(s, rows, cols);
-    if (!op_has(s, op, "x", x, (uint64_t)rows * cols))
+    if (!op_has_act(s, op, "x", x, rows, cols))
         return;
     uint32_t first = 0;
     do { // also of no rows, whose sums are zeros

@@ -7,10 +7,10 @@
 // Rows in chunks, columns in blocks: a workgroup for each block of each chunk
 // (shaders/columns.glsl).
 typedef struct columns_plan {
-    uint32_t size, aligned; // specialisation constants 0 and 2
+    uint32_t size, format; // specialisation constants 0 and 2
     uint32_t blocks, chunks, rows_per_chunk;
 } columns_plan;
-columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols);
+columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols, gpu_type type);
 
 // sums [cols] (+)= the sum over partial [chunks][cols].
 void columns_finish(gpu_stream *s, const columns_plan *plan, gpu_view partial, uint32_t cols,

@@ -5,22 +5,26 @@ enum { FLOPS_AN_ELEMENT = 30 };
 
 void op_gelu_fwd(gpu_stream *s, gpu_view x, uint32_t count, vkb_activation form, gpu_view y)
 {
-    if (!op_has(s, "op_gelu_fwd", "x", x, count) || !op_has(s, "op_gelu_fwd", "y", y, count))
+    static const char op[] = "op_gelu_fwd";
+    if (!op_has_act(s, op, "x", x, 1, count) || !op_has_act(s, op, "y", y, 1, count) ||
+        !op_same_type(s, op, x, y))
         return;
-    op_flat f = op_flat_for(s, count);
+    op_flat f = op_flat_for(s, count, x.type);
     gpu_run(s, gelu_fwd, .bind = {x, y}, .push = &(struct gelu_params){count},
-            .spec = {f.size, f.turns, f.aligned, form == VKB_GELU_TANH}, .spec_count = 4,
+            .spec = {f.size, f.turns, f.format, form == VKB_GELU_TANH}, .spec_count = 4,
             .groups = f.groups, .flops = (double)FLOPS_AN_ELEMENT * count);
 }
 
 void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t count, vkb_activation form,
                  gpu_view dx)
 {
-    if (!op_has(s, "op_gelu_bwd", "x", x, count) || !op_has(s, "op_gelu_bwd", "dy", dy, count) ||
-        !op_has(s, "op_gelu_bwd", "dx", dx, count))
+    static const char op[] = "op_gelu_bwd";
+    if (!op_has_act(s, op, "x", x, 1, count) || !op_has_act(s, op, "dy", dy, 1, count) ||
+        !op_has_act(s, op, "dx", dx, 1, count) || !op_same_type(s, op, x, dy) ||
+        !op_same_type(s, op, x, dx))
         return;
-    op_flat f = op_flat_for(s, count);
+    op_flat f = op_flat_for(s, count, x.type);
     gpu_run(s, gelu_bwd, .bind = {x, dy, dx}, .push = &(struct gelu_params){count},
-            .spec = {f.size, f.turns, f.aligned, form == VKB_GELU_TANH}, .spec_count = 4,
+            .spec = {f.size, f.turns, f.format, form == VKB_GELU_TANH}, .spec_count = 4,
             .groups = f.groups, .flops = (double)FLOPS_AN_ELEMENT * count);
 }

@@ -30,18 +30,52 @@ bool op_device_wants_lanes(const vkb_device *dev)
            (vkb_device_get_info(dev)->subgroup_size >= 8 || forced_variant == OP_VARIANT_SOFTWARE);
 }
 
-bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)
+static bool has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)
 {
-    if (gpu_is_dry(s) || (view.buffer && view.bytes / 4 >= elements))
+    const uint64_t size = gpu_type_bytes(view.type);
+    if (gpu_is_dry(s) || (view.buffer && view.bytes / size >= elements))
         return true;
     vkb_context *ctx = gpu_context(gpu_stream_device(s));
     gpu_stream_fail(s, view.buffer
                            ? vkb_fail(ctx, VKB_BAD_ARGUMENT,
                                       "%s: %s has %" PRIu64 " bytes, its shape needs "
                                       "%" PRIu64,
-                                      op, what, view.bytes, 4 * elements)
+                                      op, what, view.bytes, size * elements)
                            : vkb_fail(ctx, VKB_BAD_ARGUMENT, "%s: %s is missing", op, what));
     return false;
+}
+
+// Fails the stream with "op: WHAT SENTENCE"; false.
+static bool wrong(gpu_stream *s, const char *op, const char *what, const char *sentence)
+{
+    gpu_stream_fail(s, vkb_fail(gpu_context(gpu_stream_device(s)), VKB_BAD_ARGUMENT, "%s: %s %s",
+                                op, what, sentence));
+    return false;
+}
+
+bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)
+{
+    if (view.type != GPU_F32)
+        return wrong(s, op, what, "has elements of 16 bits, expected 32");
+    return has(s, op, what, view, elements);
+}
+
+bool op_has_act(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t rows,
+                uint64_t cols)
+{
+    if (view.type != GPU_F32 && cols % 4)
+        return wrong(s, op, what, "has 16-bit rows of a length that is no multiple of 4");
+    return has(s, op, what, view, rows * cols);
+}
+
+bool op_same_type(gpu_stream *s, const char *op, gpu_view a, gpu_view b)
+{
+    return a.type == b.type || wrong(s, op, "its activations", "have different types");
+}
+
+uint32_t op_format(gpu_type type, uint64_t cols)
+{
+    return type == GPU_F32 ? cols % 4 == 0 : type == GPU_F16 ? 2 : 3;
 }
 
 bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence)
@@ -71,21 +105,21 @@ op_group op_group_for(const gpu_stream *s, uint32_t items)
 
 // On software drivers an invocation has its row alone, and pointwise kernels loop:
 // shaders/README.md.
-op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols)
+op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols, gpu_type type)
 {
-    bool aligned = cols % 4 == 0;
+    const uint32_t format = op_format(type, cols);
     if (op_is_software(s))
-        return (op_rows){16, 2, aligned, gpu_items(op_div_up(rows, 16))};
+        return (op_rows){16, 2, format, gpu_items(op_div_up(rows, 16))};
     op_group g = op_group_for(s, op_div_up(cols, 4));
-    return (op_rows){g.size, g.one_subgroup, aligned, gpu_items(rows)};
+    return (op_rows){g.size, g.one_subgroup, format, gpu_items(rows)};
 }
 
-op_flat op_flat_for(const gpu_stream *s, uint64_t count)
+op_flat op_flat_for(const gpu_stream *s, uint64_t count, gpu_type type)
 {
     const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
     op_flat f = {.size = info->max_workgroup_invocations < 256 ? 128 : 256, // 128: Vulkan's least
                  .turns = op_is_software(s) ? 8 : 1,
-                 .aligned = count % 4 == 0};
+                 .format = op_format(type, count)};
     f.groups = gpu_items(op_div_up(count, 4ull * f.size * f.turns));
     return f;
 }

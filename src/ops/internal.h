@@ -26,6 +26,17 @@ enum { OP_PACKED_ROWS = 16, OP_PACKED_COLUMNS = 8 };
 // values of 4 bytes. In the dry pass, where scratch is not there yet, nothing is checked.
 bool op_has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements);
 
+// The same for an activation, [rows][cols] of any type: kernels read 16-bit ones in fours, so that
+// their rows must be multiples of four.
+bool op_has_act(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t rows,
+                uint64_t cols);
+// Fails the stream unless both are of one type.
+bool op_same_type(gpu_stream *s, const char *op, gpu_view a, gpu_view b);
+
+// Specialisation constant 2 of kernels that go over activations in fours (shaders/row4.glsl): their
+// type, and for fp32 whether rows of `cols` begin and end at a multiple of four.
+uint32_t op_format(gpu_type type, uint64_t cols);
+
 // Fails the stream with "op: " and the sentence, unless ok.
 bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence);
 
@@ -35,7 +46,8 @@ uint32_t op_rows_bound(const gpu_stream *s, uint32_t rows, uint64_t cols);
 // The view of elements first .. first + count - 1, unchecked: in the dry pass no view is.
 static inline gpu_view op_part(gpu_view view, uint64_t first, uint64_t count)
 {
-    return (gpu_view){view.buffer, view.offset + 4 * first, 4 * count};
+    const uint64_t size = gpu_type_bytes(view.type);
+    return (gpu_view){view.buffer, view.offset + size * first, size * count, view.type};
 }
 
 // matmul.c: a product each of whose operands can be bound at once.
@@ -50,22 +62,22 @@ typedef struct op_group {
 } op_group;
 op_group op_group_for(const gpu_stream *s, uint32_t items);
 
-// Kernels of shaders/rows.glsl, over rows of `cols` floats: who shares a row, and the grid for
+// Kernels of shaders/rows.glsl, over rows of `cols` activations: who shares a row, and the grid for
 // `rows`. On software drivers an invocation has its row alone. Specialisation constants 0 to 2:
-//     .spec = {r.size, r.shared_by, r.aligned}, .spec_count = 3, .groups = r.groups
+//     .spec = {r.size, r.shared_by, r.format}, .spec_count = 3, .groups = r.groups
 typedef struct op_rows {
-    uint32_t size, shared_by, aligned;
+    uint32_t size, shared_by, format;
     gpu_groups groups;
 } op_rows;
-op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols);
+op_rows op_rows_for(const gpu_stream *s, uint32_t rows, uint32_t cols, gpu_type type);
 
 // Pointwise kernels: an invocation works on `turns` vec4s, a workgroup's size apart (shaders/
 // four.glsl). Specialisation constants 0 to 2 of such kernels:
-//     .spec = {f.size, f.turns, f.aligned}, .spec_count = 3, .groups = f.groups
+//     .spec = {f.size, f.turns, f.format}, .spec_count = 3, .groups = f.groups
 typedef struct op_flat {
-    uint32_t size, turns, aligned;
+    uint32_t size, turns, format;
     gpu_groups groups;
 } op_flat;
-op_flat op_flat_for(const gpu_stream *s, uint64_t count);
+op_flat op_flat_for(const gpu_stream *s, uint64_t count, gpu_type type);
 
 #endif

@@ -1,8 +1,9 @@
 // Every operation of BERT, forward and backward, recorded into a stream.
 //
-// All tensors are fp32, dense and row-major unless a stride is named; ids, types, positions, masks,
-// labels and indices are uint32. T tokens = rows * length, H hidden_size, V vocab_size, A heads.
-// A view must have at least the bytes its shape needs; an op checks that, and what the device's
+// Tensors are dense and row-major unless a stride is named. Activations and their gradients are fp32, or
+// fp16 or bf16 by their views' type, all of an operation alike; everything else is fp32, and ids, types,
+// positions, masks, labels and indices are uint32. T tokens = rows * length, H hidden_size, V
+// vocab_size, A heads. A view must have at least the bytes its shape needs; an op checks that, and what the device's
 // limits allow, before it records, and fails the stream (gpu_stream_fail) with a sentence.
 //
 // Gradients: `accumulate` adds to what the gradient holds, else it is overwritten. Sums run in a

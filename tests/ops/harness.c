@@ -1,6 +1,7 @@
 // Trials of ops: see harness.h. The buffer is an array of words: band, tensor, band, tensor, band.
 #include "harness.h"
 
+#include "base/half.h"
 #include "base/philox.h"
 
 #include <math.h>
@@ -12,6 +13,7 @@
 enum {
     BAND_WORDS = 64,        // at least, around every tensor
     BAND_BITS = 0x7FC0BAD0, // a quiet NaN that nothing computes
+    HALF_NANS = 0x7FC17FC1, // two of them, as fp16 and as bf16
     TENSORS = 24,
     SPARES = 4,
 };
@@ -196,6 +198,58 @@ void tensor_start_packed(tensor *x, uint32_t rows, uint32_t cols, uint32_t panel
     free(from);
 }
 
+static float half_value(gpu_type type, uint16_t half)
+{
+    return type == GPU_F16 ? half_to_float(half) : bfloat_to_float(half);
+}
+
+static uint16_t half_of(gpu_type type, float value)
+{
+    return type == GPU_F16 ? half_from_float(value) : bfloat_from_float(value);
+}
+
+void tensor_as(tensor *x, gpu_type type)
+{
+    if (type == GPU_F32)
+        return;
+    if (x->count % 4 || x->words)
+        abort();
+    x->type = type;
+    x->limit = fmax(x->limit, type == GPU_F16 ? LIMIT_F16 : LIMIT_BF16);
+    for (size_t i = 0; i < x->count && x->role != TENSOR_OUTPUT; i++)
+        x->ref[i] = x->start[i] = half_value(type, half_of(type, x->start[i]));
+}
+
+static size_t tensor_words_count(const tensor *x)
+{
+    return x->count * gpu_type_bytes(x->type) / 4;
+}
+
+// The tensor as the device has it, two halves a word.
+static void image_put(const tensor *x, uint32_t *image)
+{
+    if (x->type == GPU_F32) {
+        memcpy(image, x->start, x->count * 4);
+        return;
+    }
+    for (size_t i = 0; i < x->count / 2; i++)
+        image[i] = x->role == TENSOR_OUTPUT
+                       ? HALF_NANS
+                       : (uint32_t)half_of(x->type, x->start[2 * i]) |
+                             (uint32_t)half_of(x->type, x->start[2 * i + 1]) << 16;
+}
+
+// What the device left of it, as fp32.
+static void image_take(tensor *x, const uint32_t *image)
+{
+    if (x->type == GPU_F32)
+        memcpy(x->seen, image, x->count * 4);
+    for (size_t i = 0; i < x->count && x->type != GPU_F32; i++) {
+        const float value = half_value(x->type, (uint16_t)(image[i / 2] >> i % 2 * 16));
+        memcpy(&x->seen[i], &value, 4);
+    }
+}
+
 double *trial_spare(trial *t, size_t count)
 {
     if (t->spare_count == SPARES)
@@ -263,7 +317,7 @@ bool trial_ready(trial *t)
     for (size_t i = 0; i < t->count; i++) {
         tensor *x = &t->tensors[i];
         x->first = (end + BAND_WORDS + align - 1) / align * align;
-        end = x->first + x->count;
+        end = x->first + tensor_words_count(x);
     }
     t->words = end + BAND_WORDS;
     t->image = must_have(malloc(t->words * 4));
@@ -274,8 +328,9 @@ bool trial_ready(trial *t)
         return false;
     for (size_t i = 0; i < t->count; i++) {
         tensor *x = &t->tensors[i];
-        memcpy(t->image + x->first, x->start, x->count * 4);
-        x->view = gpu_part(gpu_whole(t->buffer), x->first * 4, x->count * 4);
+        image_put(x, t->image + x->first);
+        x->view = gpu_typed(gpu_part(gpu_whole(t->buffer), x->first * 4, 4 * tensor_words_count(x)),
+                            x->type);
     }
     return true;
 }
@@ -294,7 +349,7 @@ static void check_bands(trial *t)
                 break;
             }
         if (x)
-            at = x->first + x->count;
+            at = x->first + tensor_words_count(x);
     }
 }
 
@@ -337,7 +392,7 @@ static void check_tensors(trial *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         tensor *x = &t->tensors[i];
-        memcpy(x->seen, t->after + x->first, x->count * 4);
+        image_take(x, t->after + x->first);
         if (x->role == TENSOR_INPUT || x->expected_words)
             check_words(t, x);
         else if (x->role != TENSOR_FREE)

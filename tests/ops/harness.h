@@ -25,6 +25,10 @@
 // 2^-24 = 6e-8 of a value, 3.6e-15 squared; sums of some hundred terms lose a digit or two more.
 #define LIMIT_FP32 1e-11
 #define LIMIT_EXACT 0.0 // copies and sums of one term: no rounding at all
+// Outputs that are rounded once to 16 bits, by at most 2^-11 and 2^-8 of each value: its square, or
+// up to a factor of 4 less when all are rounded to the nearest.
+#define LIMIT_F16 2.4e-7
+#define LIMIT_BF16 1.6e-5
 
 typedef enum values {
     VALUES_NORMAL, // N(0, 1)
@@ -41,6 +45,7 @@ typedef struct tensor {
     tensor_role role;
     size_t count;
     bool words;     // uint32 or a struct: compared exactly with expected_words
+    gpu_type type;  // on the device; start, ref and tensor_seen are what it stands for
     double limit;   // of the normalised mean squared error
     float *start;   // what the device starts from; NaN for outputs
     double *ref;    // the same for the reference, which leaves its result here
@@ -74,6 +79,9 @@ tensor *trial_free_words(trial *t, const char *name, size_t count, const void *s
 // The reference's values of an input that another reference computed, rounded for the device; the
 // reference goes on with the rounded ones.
 void tensor_start_from_ref(tensor *x);
+// The tensor, just made, is 16 bits wide on the device: its start is rounded, for the reference too,
+// and its limit is no less than LIMIT_F16 or LIMIT_BF16. GPU_F32 changes nothing. count: of fours.
+void tensor_as(tensor *x, gpu_type type);
 // Packs an input [rows][cols] for the device (op_pack); the reference keeps it as it lies.
 void tensor_start_packed(tensor *x, uint32_t rows, uint32_t cols, uint32_t panel);
 // Memory that lives as long as the trial.

@@ -5,6 +5,7 @@
 #include "ref.h"
 
 static vkb_device *device;
+static gpu_type act; // of the activations
 
 enum { KEYS = 3 };
 
@@ -27,12 +28,13 @@ static void record(gpu_stream *s, void *user)
 // select: a key below KEYS, one that no row has, or OP_NONE for all rows.
 static void sum(uint32_t rows, uint32_t cols, values kind, uint32_t select, bool accumulate)
 {
-    trial *t = trial_open(device, "columns %ux%u values %d key %d%s", rows, cols, kind, (int)select,
-                          accumulate ? " accumulate" : "");
+    trial *t = trial_open(device, "columns %ux%u values %d type %d key %d%s", rows, cols, kind, act,
+                          (int)select, accumulate ? " accumulate" : "");
     columns c = {.rows = rows, .cols = cols, .select = select, .accumulate = accumulate};
     uint32_t keys[2000];
     c.x = trial_input(t, "x", (size_t)rows * cols, kind);
     c.sums = trial_inout(t, "sums", cols, VALUES_NORMAL, LIMIT_FP32);
+    tensor_as(c.x, act);
     for (uint32_t i = 0; i < rows; i++)
         keys[i] = random_below(trial_random(t), KEYS);
     if (select != OP_NONE)
@@ -71,6 +73,16 @@ TEST(parts_of_what_is_beyond_one_binding)
     gpu_test_limit_binding(device, 0);
 }
 
+TEST(activations_of_16_bits)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        sum(1, 100, VALUES_NORMAL, OP_NONE, false);
+        sum(512, 96, VALUES_NORMAL, OP_NONE, true);
+        sum(1999, 36, VALUES_NORMAL, 1, false);
+    }
+    act = GPU_F32;
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "columns with wrong views");
@@ -91,6 +103,7 @@ static void on_device(vkb_device *dev)
     RUN(all_rows);
     RUN(rows_of_a_key);
     RUN(parts_of_what_is_beyond_one_binding);
+    RUN(activations_of_16_bits);
     RUN(wrong_views_are_refused);
 }
 

@@ -5,9 +5,11 @@
 #include "ops/harness.h"
 #include "ref.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static vkb_device *device;
+static gpu_type act; // of the activations
 
 typedef struct args {
     tensor *step, *x, *residual, *y; // residual NULL: op_dropout_apply; y NULL: in place
@@ -42,8 +44,8 @@ static void check_dropout(uint32_t count, float p, bool residual, bool in_place)
 {
     struct step_in step = step_of(0xFEDCBA9876543210ull, 77);
     args a = {.dropout = {.site = 3, .p = p}, .count = count};
-    trial *t = trial_open(device, "dropout%s of %u, p %g%s", residual ? "_add" : "", count, p,
-                          in_place ? ", in place" : "");
+    trial *t = trial_open(device, "dropout%s of %u, type %d, p %g%s", residual ? "_add" : "", count,
+                          act, p, in_place ? ", in place" : "");
     if (p > 0)
         a.step = trial_words(t, "step", sizeof step / 4, &step);
     a.x = in_place ? trial_inout(t, "x", count, VALUES_FAR, LIMIT_FP32)
@@ -53,6 +55,11 @@ static void check_dropout(uint32_t count, float p, bool residual, bool in_place)
     if (!in_place)
         a.y = trial_output(t, "y", count, LIMIT_FP32);
     tensor *y = in_place ? a.x : a.y;
+    tensor_as(a.x, act);
+    if (residual)
+        tensor_as(a.residual, act);
+    if (!in_place)
+        tensor_as(a.y, act);
     for (size_t i = 0; i < count; i++)
         y->ref[i] = ref_dropout_scale(&(ref_dropout){step, a.dropout.site, p}, i) * a.x->start[i] +
                     (residual ? a.residual->start[i] : 0);
@@ -148,6 +155,53 @@ TEST(add_adds)
     }
 }
 
+// A gradient that overflows has to be seen: it becomes infinite, on SwiftShader NaN, not the largest
+// number.
+TEST(what_is_too_large_for_16_bits_is_not_finite)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        const float large = act == GPU_F16 ? 40000 : 3e38f;
+        trial *t = trial_open(device, "add of large values, type %d", act);
+        sum a = {trial_input(t, "x", 4, VALUES_ZERO),
+                 trial_inout(t, "y", 4, VALUES_ZERO, LIMIT_FP32), 4};
+        a.y->role = TENSOR_FREE; // infinities have no error to compare
+        for (int i = 0; i < 4; i++)
+            a.x->start[i] = a.y->start[i] = i % 2 ? -large : large;
+        tensor_as(a.x, act);
+        tensor_as(a.y, act);
+        trial_run(t, record_add, &a);
+        for (size_t i = 0; i < 4; i++)
+            if (isfinite(tensor_seen(a.y, i)))
+                trial_wrong(t, "element %zu is %g", i, tensor_seen(a.y, i));
+        CHECK(trial_close(&t));
+    }
+    act = GPU_F32;
+}
+
+TEST(wrong_types_are_refused)
+{
+    trial *t = trial_open(device, "add of wrong types");
+    sum a = {trial_input(t, "x", 12, VALUES_NORMAL),
+             trial_inout(t, "y", 12, VALUES_NORMAL, LIMIT_FP32), 12};
+    CHECK(trial_ready(t));
+    a.x->view.type = GPU_F16;
+    a.count = 6;
+    trial_refuses(t, "no multiple of 4", record_add, &a);
+    a.count = 8;
+    trial_refuses(t, "different types", record_add, &a);
+    CHECK(trial_close(&t));
+}
+
+TEST(activations_of_16_bits)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        for (int way = 0; way < 4; way++)
+            check_dropout(4100, 0.1f, way % 2, way / 2);
+        check_dropout(4100, 0, true, false);
+    }
+    act = GPU_F32;
+}
+
 TEST(wrong_arguments_are_refused)
 {
     static const float WRONG[] = {-0.1f, 1.1f, NAN};
@@ -180,6 +234,9 @@ static void on_device(vkb_device *dev)
     RUN(device_keeps_what_the_host_keeps);
     RUN(p_1_drops_everything);
     RUN(add_adds);
+    RUN(activations_of_16_bits);
+    RUN(what_is_too_large_for_16_bits_is_not_finite);
+    RUN(wrong_types_are_refused);
     RUN(wrong_arguments_are_refused);
 }
 

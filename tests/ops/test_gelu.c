@@ -5,6 +5,7 @@
 #include "ref.h"
 
 static vkb_device *device;
+static gpu_type act; // of the activations
 
 typedef struct gelu {
     tensor *x, *y, *dy, *dx;
@@ -26,10 +27,12 @@ static void record_bwd(gpu_stream *s, void *user)
 
 static void forward(uint32_t count, vkb_activation form, values kind)
 {
-    trial *t = trial_open(device, "gelu_fwd %u form %d values %d", count, form, kind);
+    trial *t = trial_open(device, "gelu_fwd %u form %d values %d type %d", count, form, kind, act);
     gelu g = {.count = count, .form = form};
     g.x = trial_input(t, "x", count, kind);
     g.y = trial_output(t, "y", count, LIMIT_FP32);
+    tensor_as(g.x, act);
+    tensor_as(g.y, act);
     ref_gelu_fwd(g.x->ref, count, form, g.y->ref);
     trial_run(t, record_fwd, &g);
     CHECK(trial_close(&t));
@@ -37,7 +40,7 @@ static void forward(uint32_t count, vkb_activation form, values kind)
 
 static void backward(uint32_t count, vkb_activation form, values kind, bool in_place)
 {
-    trial *t = trial_open(device, "gelu_bwd %u form %d values %d%s", count, form, kind,
+    trial *t = trial_open(device, "gelu_bwd %u form %d values %d type %d%s", count, form, kind, act,
                           in_place ? " in place" : "");
     gelu g = {.count = count, .form = form};
     g.x = trial_input(t, "x", count, kind);
@@ -47,6 +50,10 @@ static void backward(uint32_t count, vkb_activation form, values kind, bool in_p
         g.dy = trial_input(t, "dy", count, VALUES_NORMAL);
         g.dx = trial_output(t, "dx", count, LIMIT_FP32);
     }
+    tensor_as(g.x, act);
+    tensor_as(g.dx, act);
+    if (!in_place)
+        tensor_as(g.dy, act);
     ref_gelu_bwd(g.x->ref, g.dy->ref, count, form, g.dx->ref);
     trial_run(t, record_bwd, &g);
     CHECK(trial_close(&t));
@@ -80,6 +87,18 @@ TEST(tanh_form)
     both(VKB_GELU_TANH);
 }
 
+TEST(activations_of_16_bits)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        static const uint32_t FOURS[] = {4, 100, 2052, 100004};
+        for (size_t i = 0; i < BASE_COUNT(FOURS); i++) {
+            forward(FOURS[i], i % 2 ? VKB_GELU : VKB_GELU_TANH, VALUES_NORMAL);
+            backward(FOURS[i], i % 2 ? VKB_GELU : VKB_GELU_TANH, VALUES_NORMAL, i % 2);
+        }
+    }
+    act = GPU_F32;
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "gelu with wrong views");
@@ -101,6 +120,7 @@ static void on_device(vkb_device *dev)
     device = dev;
     RUN(erf_form);
     RUN(tanh_form);
+    RUN(activations_of_16_bits);
     RUN(wrong_views_are_refused);
 }
 

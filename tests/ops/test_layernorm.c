@@ -5,6 +5,7 @@
 #include "ref.h"
 
 static vkb_device *device;
+static gpu_type act; // of the activations
 
 static const struct {
     uint32_t rows, cols;
@@ -44,13 +45,15 @@ static double limit(values kind)
 
 static void forward(uint32_t rows, uint32_t cols, values kind, float eps)
 {
-    trial *t = trial_open(device, "layernorm_fwd %ux%u values %d", rows, cols, kind);
+    trial *t = trial_open(device, "layernorm_fwd %ux%u values %d type %d", rows, cols, kind, act);
     layernorm l = {.rows = rows, .cols = cols, .eps = eps};
     l.x = trial_input(t, "x", (size_t)rows * cols, kind);
     l.gain = trial_input(t, "gain", cols, VALUES_NORMAL);
     l.bias = trial_input(t, "bias", cols, VALUES_NORMAL);
     l.y = trial_output(t, "y", (size_t)rows * cols, limit(kind));
     l.stat = trial_output(t, "stat", 2 * rows, limit(kind));
+    tensor_as(l.x, act);
+    tensor_as(l.y, act);
     ref_layernorm_fwd(l.x->ref, l.gain->ref, l.bias->ref, rows, cols, eps, l.y->ref, l.stat->ref);
     trial_run(t, record_fwd, &l);
     CHECK(trial_close(&t));
@@ -68,8 +71,8 @@ TEST(forward)
 
 static void backward(uint32_t rows, uint32_t cols, values kind, bool accumulate, bool in_place)
 {
-    trial *t = trial_open(device, "layernorm_bwd %ux%u values %d%s%s", rows, cols, kind,
-                          accumulate ? " accumulate" : "", in_place ? " in place" : "");
+    trial *t = trial_open(device, "layernorm_bwd %ux%u values %d type %d%s%s", rows, cols, kind,
+                          act, accumulate ? " accumulate" : "", in_place ? " in place" : "");
     size_t count = (size_t)rows * cols;
     layernorm l = {.rows = rows, .cols = cols, .eps = 1e-5f, .accumulate = accumulate};
     l.x = trial_input(t, "x", count, kind);
@@ -81,6 +84,10 @@ static void backward(uint32_t rows, uint32_t cols, values kind, bool accumulate,
         l.dy = trial_input(t, "dy", count, VALUES_NORMAL);
         l.dx = trial_output(t, "dx", count, limit(kind));
     }
+    tensor_as(l.x, act);
+    tensor_as(l.dx, act);
+    if (!in_place)
+        tensor_as(l.dy, act);
     l.gain_grad = trial_inout(t, "gain_grad", cols, VALUES_NORMAL, limit(kind));
     l.bias_grad = trial_inout(t, "bias_grad", cols, VALUES_NORMAL, LIMIT_FP32);
 
@@ -107,6 +114,20 @@ TEST(more_rows_than_workgroups_on_an_axis)
     forward(66000, 3, VALUES_NORMAL, 0.1f);
 }
 
+TEST(activations_of_16_bits)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        for (size_t i = 0; i < SHAPE_COUNT; i++) {
+            if (SHAPES[i].cols % 4)
+                continue;
+            forward(SHAPES[i].rows, SHAPES[i].cols, VALUES_NORMAL, 1e-12f);
+            forward(SHAPES[i].rows, SHAPES[i].cols, VALUES_FAR, 0.1f);
+            backward(SHAPES[i].rows, SHAPES[i].cols, VALUES_NORMAL, i % 2, i % 3 == 0);
+        }
+    }
+    act = GPU_F32;
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "layernorm with wrong views");
@@ -131,6 +152,7 @@ static void on_device(vkb_device *dev)
     RUN(forward);
     RUN(backward);
     RUN(more_rows_than_workgroups_on_an_axis);
+    RUN(activations_of_16_bits);
     RUN(wrong_views_are_refused);
 }
 

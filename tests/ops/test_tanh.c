@@ -5,6 +5,7 @@
 #include "ref.h"
 
 static vkb_device *device;
+static gpu_type act; // of the activations
 
 typedef struct op_case {
     tensor *x, *y, *dy, *dx;
@@ -25,10 +26,12 @@ static void record_bwd(gpu_stream *s, void *user)
 
 static void forward(uint32_t count, values kind)
 {
-    trial *t = trial_open(device, "tanh_fwd %u values %d", count, kind);
+    trial *t = trial_open(device, "tanh_fwd %u values %d type %d", count, kind, act);
     op_case g = {.count = count};
     g.x = trial_input(t, "x", count, kind);
     g.y = trial_output(t, "y", count, LIMIT_FP32);
+    tensor_as(g.x, act);
+    tensor_as(g.y, act);
     ref_tanh_fwd(g.x->ref, count, g.y->ref);
     trial_run(t, record_fwd, &g);
     CHECK(trial_close(&t));
@@ -36,8 +39,8 @@ static void forward(uint32_t count, values kind)
 
 static void backward(uint32_t count, values kind, bool in_place)
 {
-    trial *t =
-        trial_open(device, "tanh_bwd %u values %d%s", count, kind, in_place ? " in place" : "");
+    trial *t = trial_open(device, "tanh_bwd %u values %d type %d%s", count, kind, act,
+                          in_place ? " in place" : "");
     op_case g = {.count = count};
     g.y = trial_input(t, "y", count, kind);
     if (in_place) {
@@ -46,6 +49,10 @@ static void backward(uint32_t count, values kind, bool in_place)
         g.dy = trial_input(t, "dy", count, VALUES_NORMAL);
         g.dx = trial_output(t, "dx", count, LIMIT_FP32);
     }
+    tensor_as(g.y, act);
+    tensor_as(g.dx, act);
+    if (!in_place)
+        tensor_as(g.dy, act);
     ref_tanh_bwd(g.y->ref, g.dy->ref, count, g.dx->ref);
     trial_run(t, record_bwd, &g);
     CHECK(trial_close(&t));
@@ -64,6 +71,17 @@ TEST(forward_and_backward)
     forward(1000, VALUES_SMALL);
     forward(1000, VALUES_FAR); // exp(600) must saturate
     forward(10, VALUES_ZERO);
+}
+
+TEST(activations_of_16_bits)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        forward(100, VALUES_NORMAL);
+        forward(2052, VALUES_WIDE);
+        backward(100, VALUES_NORMAL, false);
+        backward(2052, VALUES_NORMAL, true);
+    }
+    act = GPU_F32;
 }
 
 TEST(wrong_views_are_refused)
@@ -86,6 +104,7 @@ static void on_device(vkb_device *dev)
 {
     device = dev;
     RUN(forward_and_backward);
+    RUN(activations_of_16_bits);
     RUN(wrong_views_are_refused);
 }
 
