@@ -122,6 +122,12 @@ void op_dropout_add(gpu_stream *s, op_dropout d, gpu_view x, gpu_view residual, 
                     gpu_view y);                                    // y = residual + dropout(x)
 void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y); // y += x
 
+// ---- cast.c ----
+
+// y = x in another type: one of them is fp32, the other fp16 or bf16, rounded to the nearest. count: of
+// fours.
+void op_cast(gpu_stream *s, gpu_view x, uint64_t count, gpu_view y);
+
 // ---- attention.c: softmax(q k^T / sqrt(d) + mask) v, heads in contiguous columns ----
 
 typedef struct op_attention {

@@ -447,7 +447,7 @@ void trial_needs(trial *t, tensor *x, gpu_record_fn record, void *user)
     if (!trial_ready(t))
         return;
     gpu_view whole = x->view;
-    x->view = (gpu_view){0};
+    x->view = (gpu_view){.type = whole.type};
     trial_refuses(t, x->name, record, user);
     x->view = whole;
 }

@@ -1,0 +1,23 @@
+// Between fp32 and 16 bits: the weights that products read, and operands of kernels that know fp32
+// alone.
+#include "ops/internal.h"
+
+void op_cast(gpu_stream *s, gpu_view x, uint64_t count, gpu_view y)
+{
+    static const char op[] = "op_cast";
+    const bool narrow = x.type == GPU_F32;
+    if (!op_must(s, narrow != (y.type == GPU_F32), op,
+                 "one side must be fp32, the other 16 bits") ||
+        !op_must(s, count % 4 == 0 && count <= UINT32_MAX, op,
+                 "the count is no multiple of 4, or beyond 2^32") ||
+        !op_has_act(s, op, "x", x, 1, count) || !op_has_act(s, op, "y", y, 1, count))
+        return;
+    const uint32_t all = (uint32_t)count, part = op_rows_bound(s, all, 1);
+    for (uint32_t first = 0, here; first < all; first += here) {
+        here = all - first < part ? all - first : part;
+        op_flat f = op_flat_for(s, here, narrow ? y.type : x.type);
+        gpu_run(s, cast, .bind = {op_part(x, first, here), op_part(y, first, here)},
+                .push = &(struct gelu_params){here}, .spec = {f.size, f.turns, f.format, narrow},
+                .spec_count = 4, .groups = f.groups);
+    }
+}
