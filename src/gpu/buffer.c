@@ -67,6 +67,8 @@ void gpu_buffer_destroy(gpu_buffer **buffer_)
         return;
     *buffer_ = NULL;
     vkb_device *dev = buffer->dev;
+    if (gpu_is_stuck(dev))
+        return;
     dev->vk.vkDestroyBuffer(dev->handle, buffer->handle, NULL);
     gpu_free(dev, &buffer->allocation);
     free(buffer->name);

@@ -75,6 +75,7 @@ vkb_status vkb_device_open(vkb_context *ctx, const vkb_device_params *params, vk
     if (!dev)
         return vkb_fail_memory(ctx, sizeof(*dev), "the device");
     dev->ctx = ctx;
+    dev->notes.lock = -1;
     pthread_mutex_init(&dev->lock, NULL);
 
     gpu_physical *list = NULL;
@@ -88,6 +89,7 @@ vkb_status vkb_device_open(vkb_context *ctx, const vkb_device_params *params, vk
     BASE_TRY(create_device(dev));
     gpu_memory_open(dev);
     BASE_TRY(gpu_pipeline_cache_open(dev, params->no_cache));
+    gpu_notes_open(dev, params->no_cache);
     *out = dev;
     dev = NULL;
 cleanup:
@@ -102,6 +104,9 @@ void vkb_device_close(vkb_device **dev_)
     if (!dev)
         return;
     *dev_ = NULL;
+    gpu_notes_close(dev);
+    if (gpu_is_stuck(dev))
+        return; // all that it works on is left to the end of the process
     if (dev->handle) {
         dev->vk.vkDeviceWaitIdle(dev->handle); // nothing to do about a failure here
         gpu_buffer_destroy(&dev->staging[0]);

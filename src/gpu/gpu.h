@@ -109,6 +109,12 @@ void gpu_stream_destroy(gpu_stream **s);
 vkb_device *gpu_stream_device(const gpu_stream *s);
 bool gpu_is_dry(const gpu_stream *s);
 
+// The dry pass alone: nothing is recorded. What is asked for may tell the listener, which is NULL in
+// every other stream.
+vkb_status gpu_rehearse(vkb_device *dev, const char *name, gpu_record_fn record, void *user,
+                        void *listener);
+void *gpu_listener(const gpu_stream *s);
+
 // Scratch memory of the stream, the same for every call with that slot (0 .. GPU_MAX_SCRATCH - 1):
 // its contents live until the slot is asked for again.
 gpu_view gpu_scratch(gpu_stream *s, uint32_t slot, uint64_t bytes);
@@ -144,6 +150,8 @@ void gpu_stream_fail(gpu_stream *s, vkb_status status);
 vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count, uint64_t *ticket);
 vkb_status gpu_wait(vkb_device *dev, uint64_t ticket); // that, and everything before it
 vkb_status gpu_wait_all(vkb_device *dev);
+// The same, for so long at most: a device that has not finished by then hangs, and is taken for lost.
+vkb_status gpu_wait_for(vkb_device *dev, uint64_t ticket, double seconds);
 bool gpu_done(vkb_device *dev, uint64_t ticket);
 
 // gpu_record, gpu_submit, gpu_wait, destroy.
@@ -172,6 +180,31 @@ typedef struct gpu_counters {
 } gpu_counters;
 gpu_counters gpu_count(const vkb_device *dev);
 
+// ---- Notes: what was found out about this device (notes.c) ----
+//
+// A text by kind and key. But for the last kind they are kept in the user's cache folder, for this device,
+// driver and set of shaders, between gpu_notes_begin and gpu_notes_end.
+typedef enum gpu_note_kind {
+    GPU_NOTE_CHOICE, // of a product: the variant that was measured to be the fastest
+    GPU_NOTE_FAULT,  // of a variant that must not be used: why
+    GPU_NOTE_TRIAL, // of a variant that is being tried: left behind when the process ends in it, and
+                    // found as a fault by the next one
+    GPU_NOTE_IN_USE, // not kept. Of a product: the variant that recordings take from now on
+} gpu_note_kind;
+
+const char *gpu_note(const vkb_device *dev, gpu_note_kind kind, const char *key); // NULL: none
+// The index-th of a kind; false: there are not so many. Valid until the next one is set.
+bool gpu_note_at(const vkb_device *dev, gpu_note_kind kind, size_t index, const char **key,
+                 const char **text);
+vkb_status gpu_note_set(vkb_device *dev, gpu_note_kind kind, const char *key,
+                        const char *text); // NULL takes it away
+// Who measures: alone among all processes, so that times are true. Waits for another one for so many
+// seconds, then reads what that has kept; false: it is still at it.
+bool gpu_notes_begin(vkb_device *dev, double seconds);
+void gpu_notes_write(vkb_device *dev); // whole or not at all; a log line when it cannot be
+void gpu_notes_end(vkb_device *dev);
+const char *gpu_notes_path(const vkb_device *dev); // NULL: nothing is kept
+
 // ---- For tests: what good hardware does not show ----
 
 // No more than `bytes` beyond what is allocated now, as on a small device; UINT64_MAX ends it.
@@ -180,5 +213,16 @@ void gpu_test_limit_memory(vkb_device *dev, uint64_t bytes);
 void gpu_test_force_staging(vkb_device *dev, bool on);
 // No more than `bytes` in one binding, as on a device that binds little; 0 ends it.
 void gpu_test_limit_binding(vkb_device *dev, uint64_t bytes);
+// Runs of the kernel whose specialisation constant has the value go wrong.
+typedef enum gpu_test_fault {
+    GPU_TEST_NONE,
+    GPU_TEST_DOES_NOT_BUILD, // its pipeline
+    GPU_TEST_GIVES_NOTHING,  // its results are not written
+    GPU_TEST_HANGS,          // its submission never ends
+    GPU_TEST_LOST,           // its submission loses the device
+    GPU_TEST_ENDS,           // its submission kills the process
+} gpu_test_fault;
+void gpu_test_break(vkb_device *dev, gpu_test_fault fault, gpu_kernel kernel, uint32_t constant,
+                    uint32_t value);
 
 #endif

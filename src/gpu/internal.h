@@ -9,6 +9,8 @@
 //   stream.c      recording, submissions          run.c        one kernel run: checks, commands
 //   hazard.c      barriers from access letters    submit.c     queue, tickets
 //   copy.c        copies and fills                times.c      timestamps
+//   notes.c       what was found out              notes_file.c kept on disk
+//   faults.c      made for tests
 //
 // Device functions are called through dev->vk, volk's table; instance functions through
 // dev->instance->fn. Nothing here is global but the loader itself.
@@ -161,6 +163,35 @@ void gpu_pipelines_destroy(vkb_device *dev);
 
 vkb_status gpu_pipeline_cache_open(vkb_device *dev, bool no_file);
 void gpu_pipeline_cache_close(vkb_device *dev); // writes the file
+// KIND-DEVICE-DRIVER-SHADERS.SUFFIX in the user's cache folder, freed with free(); NULL: there is none.
+char *gpu_cache_path(const vkb_device *dev, const char *kind, const char *suffix);
+
+// ---- notes.c, notes_file.c ----
+
+typedef struct gpu_noted {
+    gpu_note_kind kind;
+    char *key, *text;
+} gpu_noted;
+
+typedef struct gpu_notes {
+    gpu_noted *at;
+    size_t count, capacity;
+    char *path; // NULL: nothing is kept
+    int lock;   // -1: not held
+} gpu_notes;
+
+bool gpu_notes_add(gpu_notes *notes, gpu_note_kind kind, const char *key,
+                   const char *text); // false: memory
+void gpu_notes_clear(gpu_notes *notes, bool kept_ones_only);
+void gpu_notes_open(vkb_device *dev, bool no_file); // reads the file, if there is one
+void gpu_notes_close(vkb_device *dev);
+
+// ---- faults.c ----
+
+gpu_test_fault gpu_fault_of(const vkb_device *dev, gpu_kernel kernel, const uint32_t *spec,
+                            uint32_t spec_count);
+// Whether a stream with that fault is kept from the queue; then *result is what the queue says.
+bool gpu_fault_on_submit(vkb_device *dev, gpu_test_fault fault, VkResult *result);
 
 // ---- device.c ----
 
@@ -177,6 +208,7 @@ struct vkb_device {
     VkSemaphore timeline; // its value is the ticket of the last finished submission
     uint64_t ticket;      // of the last submission
     bool lost;
+    bool stuck; // lost, and working: what it works on cannot be given back
     gpu_counters counters;
     uint64_t first_tick; // of its clock, as the first gpu_times saw it; 0: not yet
 
@@ -185,6 +217,13 @@ struct vkb_device {
     bool force_staging;     // for tests
     uint64_t binding_limit; // for tests; 0: none but the device's own
 
+    struct {
+        gpu_test_fault fault;
+        gpu_kernel kernel;
+        uint32_t constant, value;
+    } broken; // for tests
+
+    gpu_notes notes;
     gpu_kernel_state kernels[GPU_KERNEL_COUNT];
     VkPipelineCache cache;
     char *cache_path;    // NULL: no file
@@ -214,6 +253,11 @@ typedef struct gpu_hazards {
 bool gpu_hazard_found(const gpu_hazards *since, const gpu_access *touched, size_t count);
 bool gpu_hazard_add(gpu_hazards *since, const gpu_access *touched, size_t count); // false: memory
 
+// ---- submit.c ----
+
+// Whether the device hangs in what was submitted: nothing that it may touch can be destroyed.
+bool gpu_is_stuck(vkb_device *dev);
+
 // ---- stream.c ----
 
 struct gpu_stream {
@@ -222,6 +266,8 @@ struct gpu_stream {
     bool timed, dry;
     vkb_status status;
     char *error; // the first failure's sentence
+    void *listener;
+    gpu_test_fault fault; // of a run in it
 
     struct {
         uint64_t bytes;

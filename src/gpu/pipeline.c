@@ -102,7 +102,9 @@ vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *
         return vkb_fail_memory(dev->ctx, sizeof(*pipeline), name);
     pipeline->spec_count = spec_count;
     memcpy(pipeline->spec, spec, spec_count * sizeof(*spec));
-    VkResult result = compile(dev, kernel, pipeline);
+    VkResult result = gpu_fault_of(dev, kernel, spec, spec_count) == GPU_TEST_DOES_NOT_BUILD
+                          ? VK_ERROR_INITIALIZATION_FAILED
+                          : compile(dev, kernel, pipeline);
     if (result != VK_SUCCESS) {
         free(pipeline);
         return gpu_fail(dev, result, "compiling kernel %s", name);

@@ -32,11 +32,11 @@ static cache_header make_header(const vkb_device *dev, const uint8_t *data, size
     return header;
 }
 
-static char *cache_path(const vkb_device *dev)
+char *gpu_cache_path(const vkb_device *dev, const char *kind, const char *suffix)
 {
     char name[128];
-    snprintf(name, sizeof(name), "pipelines-%s-%08x-%s.bin", dev->physical.info.uuid,
-             dev->physical.driver_version, vkb_shader_hash());
+    snprintf(name, sizeof(name), "%s-%s-%08x-%s.%s", kind, dev->physical.info.uuid,
+             dev->physical.driver_version, vkb_shader_hash(), suffix);
     char *folder = path_cache_folder();
     char *path = folder ? path_join(folder, name) : NULL;
     free(folder);
@@ -69,7 +69,7 @@ vkb_status gpu_pipeline_cache_open(vkb_device *dev, bool no_file)
     file_map map = {0};
     // A context of its own, so that no sentence of ours hides the caller's.
     vkb_context *quiet = vkb_context_create(NULL, NULL);
-    dev->cache_path = no_file || !quiet ? NULL : cache_path(dev);
+    dev->cache_path = no_file || !quiet ? NULL : gpu_cache_path(dev, "pipelines", "bin");
     if (dev->cache_path && file_map_open(quiet, dev->cache_path, &map) == VKB_OK)
         check_file(dev, &map, &info);
     VkResult result = dev->vk.vkCreatePipelineCache(dev->handle, &info, NULL, &dev->cache);

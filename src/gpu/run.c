@@ -167,7 +167,11 @@ void gpu_run_(gpu_stream *s, gpu_kernel kernel, const gpu_run_params *params)
                                     NULL);
     dev->vk.vkCmdPushConstants(commands, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, k->push_bytes,
                                params->push);
-    dev->vk.vkCmdDispatch(commands, g.x, g.y, g.z);
+    const gpu_test_fault fault = gpu_fault_of(dev, kernel, params->spec, params->spec_count);
+    if (fault != GPU_TEST_NONE)
+        s->fault = fault;
+    if (fault != GPU_TEST_GIVES_NOTHING)
+        dev->vk.vkCmdDispatch(commands, g.x, g.y, g.z);
     gpu_times_end(s, commands);
     dev->counters.recorded_runs++;
 }

@@ -223,6 +223,27 @@ vkb_status gpu_record(vkb_device *dev, const char *name, bool timed, gpu_record_
     return status;
 }
 
+vkb_status gpu_rehearse(vkb_device *dev, const char *name, gpu_record_fn record, void *user,
+                        void *listener)
+{
+    gpu_stream s = {.dev = dev,
+                    .name = (char *)name,
+                    .dry = true,
+                    .label = "",
+                    .listener = listener,
+                    .dry_scratch = {.dev = dev, .name = (char *)"scratch", .bytes = UINT64_MAX}};
+    record(&s, user);
+    if (s.status != VKB_OK && s.error)
+        vkb_fail(dev->ctx, s.status, "%s", s.error);
+    free(s.error);
+    return s.status;
+}
+
+void *gpu_listener(const gpu_stream *s)
+{
+    return s->listener;
+}
+
 void gpu_stream_destroy(gpu_stream **s_)
 {
     gpu_stream *s = s_ ? *s_ : NULL;
@@ -230,6 +251,8 @@ void gpu_stream_destroy(gpu_stream **s_)
         return;
     *s_ = NULL;
     vkb_device *dev = s->dev;
+    if (gpu_is_stuck(dev))
+        return;
     if (s->ticket && !dev->lost && !gpu_done(dev, s->ticket))
         gpu_wait(dev, s->ticket);
     gpu_times_close(s);

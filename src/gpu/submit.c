@@ -37,9 +37,14 @@ vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count,
     VkResult result = VK_SUCCESS;
     uint64_t next = dev->ticket + 1;
     const char *name = "nothing";
+    bool hangs = false; // for tests
     for (size_t i = 0; i < count && result == VK_SUCCESS; i++) {
         const gpu_stream *s = streams[i];
         name = s->name;
+        if (s->fault != GPU_TEST_NONE && gpu_fault_on_submit(dev, s->fault, &result)) {
+            hangs = result == VK_SUCCESS;
+            continue;
+        }
         for (size_t j = 0; j < s->commands.count && result == VK_SUCCESS; j++) {
             bool last = i + 1 == count && j + 1 == s->commands.count;
             result = submit(dev, s->commands.at[j], last ? next : 0);
@@ -53,15 +58,17 @@ vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count,
             dev->vk.vkQueueWaitIdle(dev->queue);
         return gpu_fail(dev, result, "submitting stream %s", name);
     }
+    if (ticket)
+        *ticket = next;
+    if (hangs)
+        return VKB_OK; // the ticket never comes
     dev->ticket = next;
     for (size_t i = 0; i < count; i++)
         streams[i]->ticket = next;
-    if (ticket)
-        *ticket = next;
     return VKB_OK;
 }
 
-vkb_status gpu_wait(vkb_device *dev, uint64_t ticket)
+static vkb_status wait_for(vkb_device *dev, uint64_t ticket, uint64_t nanoseconds)
 {
     vkb_status status = fail_if_lost(dev);
     if (status != VKB_OK)
@@ -74,10 +81,31 @@ vkb_status gpu_wait(vkb_device *dev, uint64_t ticket)
                                                    .pSemaphores = &dev->timeline,
                                                    .pValues = &ticket,
                                                },
-                                               UINT64_MAX);
+                                               nanoseconds);
+    if (result == VK_TIMEOUT) {
+        dev->lost = dev->stuck = true;
+        return vkb_fail(dev->ctx, VKB_DEVICE_LOST,
+                        "%s hangs: what it was given has not ended after %.0f seconds",
+                        dev->physical.info.name, 1e-9 * (double)nanoseconds);
+    }
     if (result != VK_SUCCESS)
         return gpu_fail(dev, result, "waiting for the device");
     return VKB_OK;
+}
+
+vkb_status gpu_wait(vkb_device *dev, uint64_t ticket)
+{
+    return wait_for(dev, ticket, UINT64_MAX);
+}
+
+vkb_status gpu_wait_for(vkb_device *dev, uint64_t ticket, double seconds)
+{
+    return wait_for(dev, ticket, (uint64_t)(1e9 * seconds));
+}
+
+bool gpu_is_stuck(vkb_device *dev)
+{
+    return dev->stuck && !gpu_done(dev, dev->ticket);
 }
 
 vkb_status gpu_wait_all(vkb_device *dev)
