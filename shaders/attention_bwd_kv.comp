@@ -5,10 +5,11 @@
 //
 //   0  step      step_in                     in, only read with DROP
 //   1  segments  uint[rows][length]          in
-//   2  q   3 k   4 v   6 dcontext            f32[rows * length][H]  in
+//   2  q   3 k   4 v                         f32[rows * length][H]  in: rows ld apart
 //   5  stats     f32[rows][heads][length][2] in: of attention_fwd
+//   6  dcontext  f32[rows * length][H]       in
 //   7  delta     f32[rows][heads][length]    in: of attention_bwd_q
-//   8  dk   9 dv f32[rows * length][H]       out
+//   8  dk   9 dv f32[rows * length][H]       out: rows ld apart
 //
 // Constants and grid: attention_tile.glsl; a tile's rows are keys, its columns queries.
 #version 450
@@ -16,11 +17,11 @@
 #include "params.h"
 #include "attention_tile.glsl"
 
-TILE_IN(2, q)
-TILE_IN(3, k)
-TILE_IN(4, v)
+TILE_IN(2, q, p.ld)
+TILE_IN(3, k, p.ld)
+TILE_IN(4, v, p.ld)
 layout(set = 0, binding = 5) readonly buffer stats_buffer { vec2 stats[]; };
-TILE_IN(6, dcontext)
+TILE_IN(6, dcontext, p.hidden)
 layout(set = 0, binding = 7) readonly buffer delta_buffer { float delta[]; };
 ROW4_OUT(8, dk)
 ROW4_OUT(9, dv)
@@ -59,6 +60,6 @@ void main()
         TILE_ADD(keys_result, q, c0)
     }
     vec4 scale = vec4(p.scale), one = vec4(1);
-    TILE_PUT(keys_result, scale, dk)
-    TILE_PUT(values_result, one, dv)
+    TILE_PUT(keys_result, scale, dk, p.ld)
+    TILE_PUT(values_result, one, dv, p.ld)
 }

@@ -5,10 +5,11 @@
 //
 //   0  step      step_in                     in, only read with DROP
 //   1  segments  uint[rows][length]          in
-//   2  q  3 k  4 v  5 context  7 dcontext    f32[rows * length][H]  in
+//   2  q  3 k  4 v                           f32[rows * length][H]  in: rows ld apart
+//   5  context  7 dcontext                   f32[rows * length][H]  in
 //   6  stats     f32[rows][heads][length][2] in: of attention_fwd
 //   8  delta     f32[rows][heads][length]    out
-//   9  dq        f32[rows * length][H]       out
+//   9  dq        f32[rows * length][H]       out: rows ld apart
 //
 // Constants and grid: attention_tile.glsl; a tile's rows are queries, its columns keys.
 #version 450
@@ -16,12 +17,12 @@
 #include "params.h"
 #include "attention_tile.glsl"
 
-TILE_IN(2, q)
-TILE_IN(3, k)
-TILE_IN(4, v)
-TILE_IN(5, context)
+TILE_IN(2, q, p.ld)
+TILE_IN(3, k, p.ld)
+TILE_IN(4, v, p.ld)
+TILE_IN(5, context, p.hidden)
 layout(set = 0, binding = 6) readonly buffer stats_buffer { vec2 stats[]; };
-TILE_IN(7, dcontext)
+TILE_IN(7, dcontext, p.hidden)
 layout(set = 0, binding = 8) writeonly buffer delta_buffer { float delta_out[]; };
 ROW4_OUT(9, dq)
 
@@ -65,5 +66,5 @@ void main()
         TILE_ADD(result, k, c0)
     }
     vec4 scale = vec4(p.scale);
-    TILE_PUT(result, scale, dq)
+    TILE_PUT(result, scale, dq, p.ld)
 }

@@ -4,7 +4,7 @@
 //
 //   0  step      step_in                     in, only read with DROP
 //   1  segments  uint[rows][length]          in
-//   2  q   3 k   4 v  f32[rows * length][H]  in
+//   2  q   3 k   4 v  f32[rows * length][H]  in: rows ld apart
 //   5  context   f32[rows * length][H]       out; zeros for a query that sees no key
 //   6  stats     f32[rows][heads][length][2] out: largest score, 1 / sum of exp(score - largest)
 //
@@ -14,9 +14,9 @@
 #include "params.h"
 #include "attention_tile.glsl"
 
-TILE_IN(2, q)
-TILE_IN(3, k)
-TILE_IN(4, v)
+TILE_IN(2, q, p.ld)
+TILE_IN(3, k, p.ld)
+TILE_IN(4, v, p.ld)
 ROW4_OUT(5, context)
 layout(set = 0, binding = 6) writeonly buffer stats_buffer { vec2 stats[]; };
 
@@ -61,7 +61,7 @@ void main()
 
     sum = rows_add(sum);
     vec4 scale = mix(vec4(0), 1 / sum, greaterThan(sum, vec4(0)));
-    TILE_PUT(result, scale, context)
+    TILE_PUT(result, scale, context, p.hidden)
     [[unroll]] for (uint i = 0; i < 4; i++)
         if (tn == 0 && row0 + 4 * tm + i < p.row_length)
             stats[head_index * p.row_length + row0 + 4 * tm + i] = vec2(top[i], scale[i]);

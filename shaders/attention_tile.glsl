@@ -9,8 +9,10 @@
 // Invocation (tm, tn) of 16 x 8 has rows 4 tm .. + 3, columns 4 tn .. + 3 of a tile, and fours tn, tn + 8
 // ... of a row's sums. Shared memory: 15,408 bytes, so that every device of Vulkan 1.2 has room.
 //
-// Constants: 0 workgroup size 128; 1 WIDTH, the head's size rounded up to 32, 64 or 128; 2 FORMAT: the
-// head's size is a XX// Grid: gpu_items of (row, head, tile of ROWS), the last counting fastest.
+// Constants: 0 workgroup size 128; 1 WIDTH, the head's size rounded up to 32, 64 or 128; 2 FORMAT
+// (row4.glsl), fours where the head's size and all rows are such; 3 DROP; 4 UNROLL, steps of a product in
+// a turn of its loop.
+// Grid: gpu_items of (row, head, tile of ROWS), the last counting fastest.
 #extension GL_EXT_control_flow_attributes : require
 #include "index.glsl"
 #include "row4.glsl"
@@ -51,10 +53,10 @@ bool tile_begin()
     return head_index < p.rows * p.heads;
 }
 
-// The head's first element of token r of this row of the batch.
-uint head_start(uint r)
+// The head's first element of token r of this row of the batch, in rows `ld` elements apart.
+uint head_start(uint r, uint ld)
 {
-    return (first_token + r) * p.hidden + head_index % p.heads * head_size;
+    return (first_token + r) * ld + head_index % p.heads * head_size;
 }
 
 // Of tokens r .. r+3 of this row; 0 beyond the last.
@@ -121,17 +123,17 @@ void find_columns(bool rows_are_keys)
 
 // ---- Products ----
 
-// TILE_IN(n, b) declares buffer b at binding n (ROW4_IN), and
+// TILE_IN(n, b, ld) declares buffer b at binding n (ROW4_IN), its rows ld elements apart, and
 //   b_four(r, k)              columns k .. k+3 of the head of token r; 0 beyond the head and the length
 //   b_across(to, n, r0, k0)   4 n tokens from r0, DEPTH columns from k0, into the tile, columns first
 //   b_along(r0)               Z_ROWS tokens from r0, all columns, into the tile
-#define TILE_IN(n, b)                                                                              \
+#define TILE_IN(n, b, ld)                                                                          \
     ROW4_IN(n, b)                                                                                  \
     vec4 b##_four(uint r_, uint k_)                                                                \
     {                                                                                              \
-        if (r_ >= p.row_length || k_ >= head_size)                                                     \
+        if (r_ >= p.row_length || k_ >= head_size)                                                 \
             return vec4(0);                                                                        \
-        return b##_at(head_start(r_) + k_, head_start(r_) + head_size);                            \
+        return b##_at(head_start(r_, ld) + k_, head_start(r_, ld) + head_size);                    \
     }                                                                                              \
     void b##_across(uint to_, uint n_, uint r0_, uint k0_)                                         \
     {                                                                                              \
@@ -206,9 +208,10 @@ void tile_store(uint j, vec4 four)
         [[unroll]] for (uint i_ = 0; i_ < 4; i_++)                                                 \
             sum[f_][i_] = vec4(0);
 
-// Rows of sum, scaled by scale[i], into buffer y of ROW4_OUT. One store in a loop, and the four picked
-// for it: a branch around each of many stores compiles for seconds on software drivers.
-#define TILE_PUT(sum, scale, y)                                                                    \
+// Rows of sum, scaled by scale[i], into buffer y of ROW4_OUT, its rows ld elements apart. One store in a
+// loop, and the four picked for it: a branch around each of many stores compiles for seconds on software
+// drivers.
+#define TILE_PUT(sum, scale, y, ld)                                                                \
     [[dont_unroll]] for (uint n_ = 0; n_ < 4 * FOURS; n_++) {                                      \
         vec4 four_ = vec4(0);                                                                      \
         [[unroll]] for (uint f_ = 0; f_ < FOURS; f_++)                                             \
@@ -216,7 +219,7 @@ void tile_store(uint j, vec4 four)
                 four_ = n_ == 4 * f_ + i_ ? sum[f_][i_] * scale[i_] : four_;                       \
         uint r_ = row0 + 4 * tm + n_ % 4, k_ = 4 * (n_ / 4 * 8 + tn);                              \
         if (r_ < p.row_length && k_ < head_size)                                                   \
-            y##_put(head_start(r_) + k_, head_start(r_) + head_size, four_);                       \
+            y##_put(head_start(r_, ld) + k_, head_start(r_, ld) + head_size, four_);               \
     }
 
 // ---- Sums and maxima over the eight invocations that share four rows ----

@@ -88,6 +88,7 @@ struct softmax_params {
 
 struct attention_params {
     uint rows, row_length, heads, hidden; // a head has hidden / heads columns
+    uint ld;                              // elements between rows of q, k, v and their gradients
     uint site;
     float keep;  // 1: no dropout
     float scale; // of the scores: 1 / sqrt(head size)

@@ -193,15 +193,21 @@ void ref_dropout_apply(const ref_dropout *d, const double *x, size_t count, doub
 
 // ---- attention: softmax(q k^T / sqrt(d)) v. Vaswani et al., "Attention Is All You Need" ----
 
+// Where a head of a token begins in q, k, v and their gradients.
+static size_t attention_at(const ref_attention *a, size_t row, size_t token, size_t head)
+{
+    return (row * a->length + token) * (a->ld ? a->ld : a->hidden) + head * (a->hidden / a->heads);
+}
+
 // The probabilities of one query of one head over the keys of its row; zeros when all are masked.
 static void attention_probs(const ref_attention *a, size_t row, size_t head, size_t query,
                             double *probs)
 {
     size_t d = a->hidden / a->heads, length = a->length;
-    const double *q = a->q + (row * length + query) * a->hidden + head * d;
+    const double *q = a->q + attention_at(a, row, query, head);
     double best = -INFINITY, sum = 0;
     for (size_t key = 0; key < length; key++) {
-        const double *k = a->k + (row * length + key) * a->hidden + head * d;
+        const double *k = a->k + attention_at(a, row, key, head);
         double score = 0;
         for (size_t x = 0; x < d; x++)
             score += q[x] * k[x];
@@ -232,7 +238,7 @@ void ref_attention_fwd(const ref_attention *a, double *probs, double *context)
                     memcpy(probs + first, p, length * sizeof *p);
                 memset(out, 0, d * sizeof *out);
                 for (size_t key = 0; key < length; key++) {
-                    const double *v = a->v + (row * length + key) * a->hidden + head * d;
+                    const double *v = a->v + attention_at(a, row, key, head);
                     double kept = p[key] * ref_dropout_scale(&a->dropout, first + key);
                     for (size_t x = 0; x < d; x++)
                         out[x] += kept * v[x];
@@ -249,21 +255,22 @@ static void attention_bwd_query(const ref_attention *a, size_t row, size_t head,
 {
     size_t d = a->hidden / a->heads, length = a->length;
     size_t first = ((row * a->heads + head) * length + query) * length;
-    size_t at = (row * length + query) * a->hidden + head * d;
+    size_t at = attention_at(a, row, query, head);
+    dcontext += (row * length + query) * a->hidden + head * d;
     double sum = 0;
     attention_probs(a, row, head, query, p);
     for (size_t key = 0; key < length; key++) {
-        size_t key_at = (row * length + key) * a->hidden + head * d;
+        size_t key_at = attention_at(a, row, key, head);
         double scale = ref_dropout_scale(&a->dropout, first + key);
         dp[key] = 0;
         for (size_t x = 0; x < d; x++) {
-            dp[key] += scale * dcontext[at + x] * a->v[key_at + x];
-            dv[key_at + x] += scale * p[key] * dcontext[at + x];
+            dp[key] += scale * dcontext[x] * a->v[key_at + x];
+            dv[key_at + x] += scale * p[key] * dcontext[x];
         }
         sum += p[key] * dp[key];
     }
     for (size_t key = 0; key < length; key++) {
-        size_t key_at = (row * length + key) * a->hidden + head * d;
+        size_t key_at = attention_at(a, row, key, head);
         double dscore = p[key] * (dp[key] - sum) / sqrt((double)d);
         for (size_t x = 0; x < d; x++) {
             dq[at + x] += dscore * a->k[key_at + x];
@@ -275,11 +282,10 @@ static void attention_bwd_query(const ref_attention *a, size_t row, size_t head,
 void ref_attention_bwd(const ref_attention *a, const double *dcontext, double *dq, double *dk,
                        double *dv)
 {
-    size_t bytes = (size_t)a->rows * a->length * a->hidden * sizeof(double);
-    double *p = doubles(a->length), *dp = doubles(a->length);
-    memset(dq, 0, bytes);
-    memset(dk, 0, bytes);
-    memset(dv, 0, bytes);
+    double *p = doubles(a->length), *dp = doubles(a->length), *all[] = {dq, dk, dv};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t token = 0; token < (size_t)a->rows * a->length; token++)
+            memset(all[i] + attention_at(a, 0, token, 0), 0, a->hidden * sizeof(double));
     for (size_t row = 0; row < a->rows; row++)
         for (size_t head = 0; head < a->heads; head++)
             for (size_t query = 0; query < a->length; query++)

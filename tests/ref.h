@@ -47,14 +47,16 @@ double ref_dropout_scale(const ref_dropout *d, size_t i);
 void ref_dropout_apply(const ref_dropout *d, const double *x, size_t count, double *y);
 
 typedef struct ref_attention {
-    const double *q, *k, *v;  // [rows * length][hidden]
+    const double *q, *k, *v;  // [rows * length][hidden], rows ld apart
     const uint32_t *segments; // [rows * length]
     uint32_t rows, length, heads, hidden;
+    uint32_t ld; // elements between rows of q, k, v and their gradients; 0: hidden
     ref_dropout dropout;
 } ref_attention;
 
 // probs [rows][heads][length][length], before dropout; may be NULL
 void ref_attention_fwd(const ref_attention *a, double *probs, double *context);
+// What lies between rows of dq, dk, dv is left alone.
 void ref_attention_bwd(const ref_attention *a, const double *dcontext, double *dq, double *dk,
                        double *dv);
 

@@ -1,5 +1,6 @@
 // Self-attention: context = dropout(softmax(q k^T / sqrt(d) + mask)) v for each head of each row. Head
-// h is columns h*d .. h*d + d-1 of [tokens][H], so its matrices are [length][d], H apart. Two ways:
+// h is columns h*d .. h*d + d-1 of [tokens][H], so its matrices are [length][d], H apart; those of q, k, v
+// and their gradients ld apart. Two ways:
 //
 //   fused  for GPUs: scores live in a workgroup; kept are two numbers a query
 //   plain  products with a softmax between them; kept are the probabilities before dropout
@@ -22,6 +23,12 @@ static float score_scale(const op_attention *a)
     return 1 / sqrtf((float)a->hidden / (float)a->heads);
 }
 
+// Elements between rows of q, k, v and their gradients.
+static uint32_t row_stride(const op_attention *a)
+{
+    return a->ld ? a->ld : a->hidden;
+}
+
 static bool is_fused(const op_attention *a)
 {
     return a->stats.buffer != NULL;
@@ -31,27 +38,30 @@ static bool has_all(gpu_stream *s, const char *op, const op_attention *a, bool b
 {
     const bool fused = is_fused(a);
     uint64_t tokens = (uint64_t)a->rows * a->length, count = tokens * a->hidden;
+    // The last row of columns of a wider tensor ends before the next one would begin.
+    uint64_t strided = tokens ? (tokens - 1) * row_stride(a) + a->hidden : 0;
     const struct {
         const char *name;
         gpu_view view;
         uint64_t elements;
         bool needed;
     } views[] = {
-        {"q", a->q, count, true},
-        {"k", a->k, count, true},
-        {"v", a->v, count, true},
+        {"q", a->q, strided, true},
+        {"k", a->k, strided, true},
+        {"v", a->v, strided, true},
         {"segments", a->segments, tokens, fused || !backward},
         {"probs", a->probs, probs_count(a), !fused},
         {"stats", a->stats, 2 * tokens * a->heads, fused},
         {"context", a->context, count, fused || !backward},
         {"dcontext", a->dcontext, count, backward},
-        {"dq", a->dq, count, backward},
-        {"dk", a->dk, count, backward},
-        {"dv", a->dv, count, backward},
+        {"dq", a->dq, strided, backward},
+        {"dk", a->dk, strided, backward},
+        {"dv", a->dv, strided, backward},
         {"dropout.step", a->dropout.step, sizeof(struct step_in) / 4, a->dropout.p > 0},
     };
     if (!op_must(s, a->heads > 0 && a->hidden % a->heads == 0, op,
                  "hidden is not a multiple of heads") ||
+        !op_must(s, row_stride(a) >= a->hidden, op, "rows overlap, ld is smaller than hidden") ||
         !op_must(s, !fused || a->hidden / a->heads <= FUSED_WIDEST, op,
                  "stats were given, but heads are wider than 128") ||
         !op_must(s, a->dropout.p >= 0 && a->dropout.p < 1, op, "dropout is not in [0, 1)") ||
@@ -87,27 +97,29 @@ static uint32_t fused_unroll(const gpu_stream *s)
 
 enum { FUSED_OTHERS = 5 };
 
-// Records one of the fused kernels. products: how many it has of [length][length][head size]; others:
-// its views behind those that all have, empty ones last.
+// Records one of the fused kernels. products: how many it has of [length][length][head size]; tensors: of
+// [rows * length][H], touched; others: its views behind those that all have, empty ones last.
 static void fused_run(gpu_stream *s, const op_attention *a, gpu_kernel kernel, double products,
-                      const gpu_view others[FUSED_OTHERS])
+                      double tensors, const gpu_view others[FUSED_OTHERS])
 {
     const uint32_t head_size = a->hidden / a->heads;
-    const bool drop = a->dropout.p > 0;
+    const bool drop = a->dropout.p > 0, aligned = head_size % 4 == 0 && row_stride(a) % 4 == 0;
     const struct attention_params push = {.rows = a->rows,
                                           .row_length = a->length,
                                           .heads = a->heads,
                                           .hidden = a->hidden,
+                                          .ld = row_stride(a),
                                           .site = a->dropout.site,
                                           .keep = 1 - a->dropout.p,
                                           .scale = score_scale(a)};
     gpu_run_params run = {
         .bind = {drop ? a->dropout.step : a->segments, a->segments, a->q, a->k, a->v},
         .push = &push,
-        .spec = {FUSED_SIZE, fused_width(head_size), head_size % 4 == 0, drop, fused_unroll(s)},
+        .spec = {FUSED_SIZE, fused_width(head_size), aligned, drop, fused_unroll(s)},
         .spec_count = 5,
         .groups = gpu_items((uint64_t)a->rows * a->heads * op_div_up(a->length, FUSED_ROWS)),
         .flops = 2 * products * (double)probs_count(a) * head_size,
+        .bytes = 4 * tensors * a->rows * a->length * a->hidden,
     };
     for (size_t i = 0; i < FUSED_OTHERS; i++)
         run.bind[5 + i] = others[i];
@@ -116,53 +128,61 @@ static void fused_run(gpu_stream *s, const op_attention *a, gpu_kernel kernel, d
 
 static void fused_fwd(gpu_stream *s, const op_attention *a)
 {
-    fused_run(s, a, GPU_attention_fwd, 2, (const gpu_view[FUSED_OTHERS]){a->context, a->stats});
+    fused_run(s, a, GPU_attention_fwd, 2, 4, (const gpu_view[FUSED_OTHERS]){a->context, a->stats});
 }
 
 static void fused_bwd(gpu_stream *s, const op_attention *a)
 {
     gpu_view delta = gpu_scratch(s, DELTA, 4ull * a->rows * a->length * a->heads);
-    fused_run(s, a, GPU_attention_bwd_q, 3,
+    fused_run(s, a, GPU_attention_bwd_q, 3, 6,
               (const gpu_view[FUSED_OTHERS]){a->context, a->stats, a->dcontext, delta, a->dq});
-    fused_run(s, a, GPU_attention_bwd_kv, 4,
+    fused_run(s, a, GPU_attention_bwd_kv, 4, 6,
               (const gpu_view[FUSED_OTHERS]){a->stats, a->dcontext, delta, a->dk, a->dv});
 }
 
 // ---- Plain ----
 
-// A product for each head of each row. Matrices of heads lie in [tokens][H]; those of scores,
-// [length][length], one behind the other.
-static void heads_matmul(gpu_stream *s, const op_attention *a, op_layout layout, gpu_view x,
-                         gpu_view y, gpu_view result, float alpha)
+// An operand of a product for each head of each row.
+typedef struct matrices {
+    gpu_view view;
+    uint32_t ld, outer, inner; // elements between rows, rows of the batch, heads
+} matrices;
+
+// [length][d], columns of rows ld apart.
+static matrices heads_of(const op_attention *a, gpu_view view, uint32_t ld)
 {
-    uint32_t d = a->hidden / a->heads, head = a->length * a->length, row = head * a->heads;
-    op_matmul_params p = {.layout = layout,
-                          .a = x,
-                          .b = y,
-                          .c = result,
-                          .alpha = alpha,
-                          .m = a->length,
-                          .n = a->length,
-                          .k = a->length,
-                          .lda = a->hidden,
-                          .ldb = a->hidden,
-                          .ldc = a->hidden};
-    p.batch.outer = a->rows;
-    p.batch.inner = a->heads;
-    p.batch.a_outer = p.batch.b_outer = p.batch.c_outer = a->length * a->hidden;
-    p.batch.a_inner = p.batch.b_inner = p.batch.c_inner = d;
-    if (layout == OP_NT) { // scores = x y^T
-        p.k = d;
-        p.ldc = a->length;
-        p.batch.c_outer = row;
-        p.batch.c_inner = head;
-    } else { // scores y, or scores^T y
-        p.n = d;
-        p.lda = a->length;
-        p.batch.a_outer = row;
-        p.batch.a_inner = head;
-    }
-    op_matmul_(s, &p);
+    return (matrices){view, ld, a->length * ld, a->hidden / a->heads};
+}
+
+// q, k, v or a gradient of theirs
+static matrices apart(const op_attention *a, gpu_view view)
+{
+    return heads_of(a, view, row_stride(a));
+}
+
+// [length][length], one behind the other
+static matrices scores_of(const op_attention *a, gpu_view view)
+{
+    const uint32_t head = a->length * a->length;
+    return (matrices){view, a->length, a->heads * head, head};
+}
+
+// OP_NT: scores = alpha x y^T; else result = alpha scores y, or scores^T y.
+static void heads_matmul(gpu_stream *s, const op_attention *a, op_layout layout, matrices x,
+                         matrices y, matrices result, float alpha)
+{
+    const uint32_t d = a->hidden / a->heads;
+    op_matmul(s, .layout = layout, .a = x.view, .b = y.view, .c = result.view, .alpha = alpha,
+              .m = a->length, .n = layout == OP_NT ? a->length : d,
+              .k = layout == OP_NT ? d : a->length, .lda = x.ld, .ldb = y.ld, .ldc = result.ld,
+              .batch = {.outer = a->rows,
+                        .inner = a->heads,
+                        .a_outer = x.outer,
+                        .a_inner = x.inner,
+                        .b_outer = y.outer,
+                        .b_inner = y.inner,
+                        .c_outer = result.outer,
+                        .c_inner = result.inner});
 }
 
 static struct softmax_params softmax_push(const op_attention *a)
@@ -176,7 +196,8 @@ static struct softmax_params softmax_push(const op_attention *a)
 
 static void plain_fwd(gpu_stream *s, const op_attention *a)
 {
-    heads_matmul(s, a, OP_NT, a->q, a->k, a->probs, score_scale(a));
+    heads_matmul(s, a, OP_NT, apart(a, a->q), apart(a, a->k), scores_of(a, a->probs),
+                 score_scale(a));
 
     bool drop = a->dropout.p > 0;
     gpu_view dropped = drop ? gpu_scratch(s, DROPPED, 4 * probs_count(a)) : a->probs;
@@ -187,7 +208,8 @@ static void plain_fwd(gpu_stream *s, const op_attention *a)
             .push = &push, .spec = {r.size, r.shared_by, r.format, drop}, .spec_count = 4,
             .groups = r.groups, .flops = 20.0 * (double)probs_count(a));
 
-    heads_matmul(s, a, OP_NN, dropped, a->v, a->context, 1);
+    heads_matmul(s, a, OP_NN, scores_of(a, dropped), apart(a, a->v),
+                 heads_of(a, a->context, a->hidden), 1);
 }
 
 static void plain_bwd(gpu_stream *s, const op_attention *a)
@@ -201,11 +223,12 @@ static void plain_bwd(gpu_stream *s, const op_attention *a)
         dropped = gpu_scratch(s, DROPPED, 4ull * count);
         op_dropout_apply(s, a->dropout, a->probs, count, dropped);
     }
-    heads_matmul(s, a, OP_TN, dropped, a->dcontext, a->dv, 1);
+    const matrices dcontext = heads_of(a, a->dcontext, a->hidden);
+    heads_matmul(s, a, OP_TN, scores_of(a, dropped), dcontext, apart(a, a->dv), 1);
 
     // dscores = softmax's backward of dcontext v^T
     gpu_view dscores = gpu_scratch(s, DROPPED, 4ull * count);
-    heads_matmul(s, a, OP_NT, a->dcontext, a->v, dscores, 1);
+    heads_matmul(s, a, OP_NT, dcontext, apart(a, a->v), scores_of(a, dscores), 1);
     struct softmax_params push = softmax_push(a);
     op_rows r = op_rows_for(s, push.rows, push.cols, GPU_F32);
     gpu_run(s, softmax_bwd, .bind = {drop ? a->dropout.step : a->probs, a->probs, dscores},
@@ -214,8 +237,8 @@ static void plain_bwd(gpu_stream *s, const op_attention *a)
 
     // dq = dscores k, dk = dscores^T q
     float scale = score_scale(a);
-    heads_matmul(s, a, OP_NN, dscores, a->k, a->dq, scale);
-    heads_matmul(s, a, OP_TN, dscores, a->q, a->dk, scale);
+    heads_matmul(s, a, OP_NN, scores_of(a, dscores), apart(a, a->k), apart(a, a->dq), scale);
+    heads_matmul(s, a, OP_TN, scores_of(a, dscores), apart(a, a->q), apart(a, a->dk), scale);
 }
 
 // ---- Either ----

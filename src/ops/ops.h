@@ -31,7 +31,7 @@ typedef struct op_matmul_params {
     uint32_t m, n, k;
     uint32_t lda, ldb, ldc; // elements between rows as stored; 0: dense
     uint32_t b_panel; // b is a weight packed in panels of op_panel rows, see there; 0: it is not
-    float alpha;            // 0: 1
+    float alpha;      // 0: 1
     bool accumulate;
     // outer * inner products, each operand's start moved by its strides (elements); 0: one product.
     struct {
@@ -78,7 +78,7 @@ typedef struct op_embedding {
     gpu_view word_grad, type_grad, position_grad; // backward only
     uint32_t tokens, hidden, type_count;
     uint32_t word_panel; // forward: word is packed, see op_panel; 0: it is not
-    uint32_t pad_id; // its lookup gradient is left out (padding_idx)
+    uint32_t pad_id;     // its lookup gradient is left out (padding_idx)
 } op_embedding;
 
 // y[t] = word[ids[t]] + type[types[t]] + position[positions[t]]
@@ -131,7 +131,7 @@ void op_cast(gpu_stream *s, gpu_view x, uint64_t count, gpu_view y);
 // ---- attention.c: softmax(q k^T / sqrt(d) + mask) v, heads in contiguous columns ----
 
 typedef struct op_attention {
-    gpu_view q, k, v; // [rows * length][H]
+    gpu_view q, k, v; // [rows * length][H], rows ld apart
     // uint32[rows * length]: which of a row's texts a token belongs to, 1, 2, ...; 0: padding. A
     // query sees the keys of its own text; one of the padding, whose result nobody reads, sees every
     // key but the padding. An attention_mask of 0 and 1 is the case of one text.
@@ -140,8 +140,9 @@ typedef struct op_attention {
     gpu_view stats;                // fused: [rows][A][length][2]
     gpu_view probs;                // plain: [rows][A][length][length]
     gpu_view context;              // [rows * length][H]; the fused backward reads it
-    gpu_view dcontext, dq, dk, dv; // backward only
+    gpu_view dcontext, dq, dk, dv; // backward only; dq, dk, dv as q, k, v
     uint32_t rows, length, heads, hidden;
+    uint32_t ld;        // elements between rows of q, k, v, dq, dk, dv; 0: hidden
     op_dropout dropout; // on the probabilities
 } op_attention;
 

@@ -25,8 +25,9 @@ typedef struct shape {
 typedef struct attention {
     shape shape;
     tensor *q, *k, *v, *mask, *probs, *stats, *context, *dcontext, *dq, *dk, *dv, *step;
+    tensor *qkv, *dqkv; // instead of q, k, v and of their gradients: columns of one
     float dropout;
-    uint32_t hidden;
+    uint32_t hidden, ld;
 } attention;
 
 static gpu_view view_of(const tensor *x)
@@ -34,20 +35,30 @@ static gpu_view view_of(const tensor *x)
     return x ? x->view : (gpu_view){0};
 }
 
+// Columns i * hidden .. of three times as many, or the tensor of its own.
+static gpu_view third(const attention *a, const tensor *all, const tensor *own, uint32_t i)
+{
+    if (!all)
+        return view_of(own);
+    const uint64_t columns = 4ull * a->hidden;
+    return gpu_part(all->view, i * columns, all->view.bytes - 2 * columns);
+}
+
 static op_attention views(const attention *a)
 {
     return (op_attention){
-        .q = a->q->view,
-        .k = a->k->view,
-        .v = a->v->view,
+        .q = third(a, a->qkv, a->q, 0),
+        .k = third(a, a->qkv, a->k, 1),
+        .v = third(a, a->qkv, a->v, 2),
         .segments = a->mask->view,
         .probs = view_of(a->probs),
         .stats = view_of(a->stats),
         .context = a->context->view,
         .dcontext = view_of(a->dcontext),
-        .dq = view_of(a->dq),
-        .dk = view_of(a->dk),
-        .dv = view_of(a->dv),
+        .dq = third(a, a->dqkv, a->dq, 0),
+        .dk = third(a, a->dqkv, a->dk, 1),
+        .dv = third(a, a->dqkv, a->dv, 2),
+        .ld = a->ld,
         .rows = a->shape.rows,
         .length = a->shape.length,
         .heads = a->shape.heads,
@@ -104,24 +115,27 @@ static size_t stats_count(shape n)
     return (size_t)n.rows * n.heads * n.length * 2;
 }
 
+// With dropout, q, k and v are columns of one tensor, as a step of training has them, where the device can
+// bind those.
+static bool is_joined(shape n, values sharpness, float dropout)
+{
+    return dropout > 0 && sharpness == VALUES_NORMAL &&
+           4ull * n.heads * n.d % gpu_alignment(device) == 0;
+}
+
+static size_t context_count(shape n)
+{
+    return (size_t)n.rows * n.length * n.heads * n.d;
+}
+
 // Fills a with the inputs, and the reference with the same.
 static ref_attention inputs(trial *t, attention *a, shape n, mask_kind kind, values sharpness,
                             float dropout, uint32_t *mask)
 {
-    size_t count = (size_t)n.rows * n.length * n.heads * n.d;
+    const size_t count = context_count(n), hidden = n.heads * n.d;
     struct step_in step = {.seed_low = 0xDEADBEEF, .seed_high = 77, .step = 12};
     *a = (attention){.shape = n, .dropout = dropout, .hidden = n.heads * n.d};
-    a->q = trial_input(t, "q", count, sharpness);
-    a->k = trial_input(t, "k", count, VALUES_NORMAL);
-    a->v = trial_input(t, "v", count, VALUES_NORMAL);
-    draw_mask(trial_random(t), n, kind, mask);
-    a->mask = trial_words(t, "segments", n.rows * n.length, mask);
-    if (dropout > 0)
-        a->step = trial_words(t, "step", sizeof step / 4, &step);
-    return (ref_attention){
-        .q = a->q->ref,
-        .k = a->k->ref,
-        .v = a->v->ref,
+    ref_attention ref = {
         .segments = mask,
         .rows = n.rows,
         .length = n.length,
@@ -129,6 +143,38 @@ static ref_attention inputs(trial *t, attention *a, shape n, mask_kind kind, val
         .hidden = a->hidden,
         .dropout = {.step = step, .site = 9, .p = dropout},
     };
+    if (is_joined(n, sharpness, dropout)) {
+        a->qkv = trial_input(t, "qkv", 3 * count, VALUES_NORMAL);
+        ref.q = a->qkv->ref;
+        ref.k = ref.q + hidden;
+        ref.v = ref.k + hidden;
+        ref.ld = a->ld = 3 * a->hidden;
+    } else {
+        ref.q = (a->q = trial_input(t, "q", count, sharpness))->ref;
+        ref.k = (a->k = trial_input(t, "k", count, VALUES_NORMAL))->ref;
+        ref.v = (a->v = trial_input(t, "v", count, VALUES_NORMAL))->ref;
+    }
+    draw_mask(trial_random(t), n, kind, mask);
+    a->mask = trial_words(t, "segments", n.rows * n.length, mask);
+    if (dropout > 0)
+        a->step = trial_words(t, "step", sizeof step / 4, &step);
+    return ref;
+}
+
+// Makes the gradients of q, k and v, and the reference's.
+static void gradients(trial *t, attention *a, const ref_attention *ref, double within)
+{
+    const size_t count = context_count(a->shape);
+    if (a->qkv) {
+        a->dqkv = trial_output(t, "dqkv", 3 * count, within);
+        double *dq = a->dqkv->ref, *dk = dq + a->hidden, *dv = dk + a->hidden;
+        ref_attention_bwd(ref, a->dcontext->ref, dq, dk, dv);
+        return;
+    }
+    a->dq = trial_output(t, "dq", count, within);
+    a->dk = trial_output(t, "dk", count, within);
+    a->dv = trial_output(t, "dv", count, within);
+    ref_attention_bwd(ref, a->dcontext->ref, a->dq->ref, a->dk->ref, a->dv->ref);
 }
 
 // Scores of N(0, 30) reach 150 and are 2e-5 off in fp32, and so is what exp makes of them: 4e-10
@@ -162,7 +208,7 @@ static void forward(shape n, mask_kind kind, values sharpness, float dropout)
     ref_attention ref = inputs(t, &a, n, kind, sharpness, dropout, mask);
     double within = limit(sharpness, false);
     kept_tensors(t, &a, n, within);
-    a.context = trial_output(t, "context", a.q->count, within);
+    a.context = trial_output(t, "context", context_count(n), within);
     ref_attention_fwd(&ref, fused ? NULL : a.probs->ref, a.context->ref);
     trial_run(t, record_fwd, &a);
     CHECK(trial_close(&t));
@@ -177,13 +223,10 @@ static void both(shape n, mask_kind kind, values sharpness, float dropout)
     ref_attention ref = inputs(t, &a, n, kind, sharpness, dropout, mask);
     double within = limit(sharpness, false), bwd_within = limit(sharpness, true);
     kept_tensors(t, &a, n, within);
-    a.context = trial_output(t, "context", a.q->count, within);
-    a.dcontext = trial_input(t, "dcontext", a.q->count, VALUES_NORMAL);
-    a.dq = trial_output(t, "dq", a.q->count, bwd_within);
-    a.dk = trial_output(t, "dk", a.q->count, bwd_within);
-    a.dv = trial_output(t, "dv", a.q->count, bwd_within);
+    a.context = trial_output(t, "context", context_count(n), within);
+    a.dcontext = trial_input(t, "dcontext", context_count(n), VALUES_NORMAL);
     ref_attention_fwd(&ref, fused ? NULL : a.probs->ref, a.context->ref);
-    ref_attention_bwd(&ref, a.dcontext->ref, a.dq->ref, a.dk->ref, a.dv->ref);
+    gradients(t, &a, &ref, bwd_within);
     trial_run(t, record_both, &a);
     CHECK(trial_close(&t));
 }
@@ -241,7 +284,7 @@ TEST(wrong_arguments_are_refused)
     shape n = {2, 3, 2, 4};
     attention a;
     uint32_t mask[TOKENS];
-    inputs(t, &a, n, MASK_NONE, VALUES_NORMAL, 0.5f, mask);
+    inputs(t, &a, n, MASK_NONE, VALUES_WIDE, 0.5f, mask); // q, k and v each for themselves
     kept_tensors(t, &a, n, LIMIT_FP32);
     a.context = trial_free_words(t, "context", a.q->count, NULL);
     a.dcontext = trial_free_words(t, "dcontext", a.q->count, NULL);
@@ -266,6 +309,11 @@ TEST(wrong_arguments_are_refused)
     a.hidden = 7; // of two heads
     trial_refuses(t, "heads", record_fwd, &a);
     a.hidden = 8;
+    a.ld = 7;
+    trial_refuses(t, "ld", record_fwd, &a);
+    a.ld = 9; // more than q has
+    trial_refuses(t, "q has", record_fwd, &a);
+    a.ld = 0;
     a.dropout = 1; // nothing would be kept
     trial_refuses(t, "dropout", record_fwd, &a);
     CHECK(trial_close(&t));
