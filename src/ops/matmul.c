@@ -98,10 +98,16 @@ double matmul_flops(const matmul_product *x)
     return 2.0 * x->p.m * x->p.n * x->p.k * x->batch;
 }
 
+// What lies between the rows of a matrix is not touched.
+static double operand_bytes(const matmul_operand *o, uint32_t batch)
+{
+    return (double)gpu_type_bytes(o->view.type) * o->rows * o->cols * batch;
+}
+
 double matmul_bytes(const matmul_product *x)
 {
-    return (double)x->a.view.bytes + (double)x->b.view.bytes + (double)x->p.bias.bytes +
-           (double)x->c.view.bytes * (x->p.accumulate ? 2 : 1);
+    return operand_bytes(&x->a, x->batch) + operand_bytes(&x->b, x->batch) +
+           (double)x->p.bias.bytes + operand_bytes(&x->c, x->batch) * (x->p.accumulate ? 2 : 1);
 }
 
 // ---- Variants ----
