@@ -130,6 +130,10 @@ void bert_backward(gpu_stream *s, const bert_run *run)
     if (run->objective != VKB_OBJECTIVE_MLM)
         pair_backward(s, run);
     for (uint32_t layer = run->config->num_hidden_layers; layer-- > 0;) {
+        if (run->acts->shape.recompute) {
+            gpu_label(s, "layer forward, again");
+            bert_layer_forward(s, run, layer);
+        }
         gpu_label(s, "layer backward");
         layer_backward(s, run, layer);
     }

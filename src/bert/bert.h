@@ -4,7 +4,8 @@
 //
 //   layout        where each tensor of params.def lies: in slabs that fit the device's limits
 //   bert_params   views of one copy of them: weights, gradients and moments are laid out alike
-//   bert_acts     views of everything else a pass touches, from activations.def
+//   bert_acts     views of everything else a pass touches, from activations.def; tensors that are never
+//                 needed at the same time share bytes
 //   vkb_model     configuration, layout and weights
 #ifndef VKB_BERT_H
 #define VKB_BERT_H
@@ -125,10 +126,13 @@ typedef struct bert_shape {
     uint32_t rows, length; // a micro-batch
     uint32_t predictions;  // at most
     bool training;         // keep what the backward needs
+    bool recompute;        // of each layer its output alone; the backward computes the rest again
+    bool apart;            // for tests: no two tensors share bytes
 } bert_shape;
 
 typedef struct bert_layer_acts {
-#define LAYER(field, count) gpu_view field;
+#define OUTPUT(field, ...) gpu_view field;
+#define LAYER(field, ...) gpu_view field;
 #include "bert/activations.def"
 } bert_layer_acts;
 
@@ -137,10 +141,10 @@ typedef struct bert_acts {
     bert_layer_acts *layers; // [num_hidden_layers]
     gpu_buffer **buffers;
     uint32_t buffer_count;
-#define INPUT(field, count) gpu_view field;
-#define KEPT(field, count) gpu_view field;
-#define WORK(field, count) gpu_view field;
-#define BACK(field, count) gpu_view field;
+#define INPUT(field, ...) gpu_view field;
+#define KEPT(field, ...) gpu_view field;
+#define WORK(field, ...) gpu_view field;
+#define BACK(field, ...) gpu_view field;
 #include "bert/activations.def"
 } bert_acts;
 
@@ -148,9 +152,13 @@ vkb_status bert_acts_create(vkb_device *dev, const vkb_config *config, bert_shap
                             bert_acts *out);
 void bert_acts_free(bert_acts *acts);
 
-// Bytes of each activation by name on such a device, for --plan; calls entry once a tensor.
-void bert_acts_plan(const vkb_device_info *device, const vkb_config *config, bert_shape shape,
-                    void (*entry)(void *user, const char *name, uint64_t bytes), void *user);
+// Bytes by name, and in how many of them something named before lies too: without those, the sum is
+// what is allocated.
+typedef void (*bert_plan_fn)(void *user, const char *name, uint64_t bytes, uint64_t shared);
+// Calls entry once for the activations of each name on such a device (max_allocation 0: any). false: the
+// host has no memory for it.
+bool bert_acts_plan(const vkb_device_info *device, const vkb_config *config, bert_shape shape,
+                    bert_plan_fn entry, void *user);
 
 // ---- Passes ----
 

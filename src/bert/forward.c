@@ -25,7 +25,7 @@ static void embeddings(gpu_stream *s, const bert_run *run)
         op_dropout_apply(s, dropout, a->embed_norm, N * H, a->embed_out);
 }
 
-static void layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
+void bert_layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
 {
     const vkb_config *c = run->config;
     const bert_layer_params *w = &run->weights->layers[layer];
@@ -58,7 +58,7 @@ void bert_forward(gpu_stream *s, const bert_run *run)
     embeddings(s, run);
     for (uint32_t layer = 0; layer < run->config->num_hidden_layers; layer++) {
         gpu_label(s, "layer forward");
-        layer_forward(s, run, layer);
+        bert_layer_forward(s, run, layer);
     }
     gpu_label(s, "");
 }

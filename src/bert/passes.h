@@ -11,6 +11,9 @@ enum { BERT_EMBED_SITE = 0 };
 #define BERT_DENSE_SITE(layer) (2 + 3 * (layer))
 #define BERT_DOWN_SITE(layer) (3 + 3 * (layer))
 
+// One layer, from bert_layer_input to its output. The same bits, however often it is run in a step.
+void bert_layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer);
+
 static inline op_dropout bert_hidden_dropout(const bert_run *run, uint32_t site)
 {
     return (op_dropout){run->step, site, run->dropout ? run->config->hidden_dropout_prob : 0};

@@ -174,8 +174,11 @@ static vkb_status print_plan(train_run *run)
     CLI_TRY(vkb_trainer_plan(run->cli->ctx, run->device, &run->config, &run->params,
                              run->max_seq_length, &plan));
     for (const vkb_plan_entry *entry = plan; entry->name; entry++) {
-        printf("%12s  %s\n", show_bytes(entry->bytes).text, entry->name);
-        total += entry->bytes;
+        printf("%12s  %s", show_bytes(entry->bytes).text, entry->name);
+        if (entry->shared)
+            printf(", %s of it where others lie at other times", show_bytes(entry->shared).text);
+        printf("\n");
+        total += entry->bytes - entry->shared;
     }
     printf("%12s  in all, for %u x %u rows of %u\n", show_bytes(total).text,
            run->params.gradient_accumulation_steps, run->params.batch_size, run->max_seq_length);

@@ -64,11 +64,11 @@ typedef struct plan_list {
     size_t count;
 } plan_list;
 
-static void plan_add(void *user, const char *name, uint64_t bytes)
+static void plan_add(void *user, const char *name, uint64_t bytes, uint64_t shared)
 {
     plan_list *list = user;
     if (bytes && list->count < PLAN_ENTRIES)
-        list->entries[list->count++] = (vkb_plan_entry){name, bytes};
+        list->entries[list->count++] = (vkb_plan_entry){name, bytes, shared};
 }
 
 vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_device *device, const vkb_config *config,
@@ -94,9 +94,13 @@ vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_device *device, const vk
     }
     const char *copies[] = {"weights", "gradients", "exp_avg", "exp_avg_sq"};
     for (size_t i = 0; i < BASE_COUNT(copies); i++)
-        plan_add(&list, copies[i], 4 * layout.elements);
-    bert_acts_plan(device ? vkb_device_get_info(device) : &any_gpu, config, shape, plan_add, &list);
+        plan_add(&list, copies[i], 4 * layout.elements, 0);
     bert_layout_free(&layout);
+    if (!bert_acts_plan(device ? vkb_device_get_info(device) : &any_gpu, config, shape, plan_add,
+                        &list)) {
+        free(list.entries);
+        return vkb_fail_memory(ctx, sizeof(*plan), "the plan");
+    }
     *plan = list.entries;
     return VKB_OK;
 }

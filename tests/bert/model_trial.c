@@ -106,8 +106,16 @@ vkb_status model_trial_open(vkb_device *dev, const char *folder, const model_bat
     vkb_status status = VKB_OK;
     *t = (model_trial){.dev = dev, .adamw = {0.9f, 0.999f, 1e-8f, 0.01f}};
     const uint32_t n = batch->rows * batch->length;
-    const bert_shape shape = {batch->rows, batch->length, n, training};
+    const bert_shape shape = {.rows = batch->rows,
+                              .length = batch->length,
+                              .predictions = n,
+                              .training = training,
+                              .recompute = batch->recompute,
+                              .apart = batch->apart};
     BASE_TRY(vkb_model_load(dev, folder, NULL, &t->model));
+    if (batch->dropout > 0)
+        t->model->config.hidden_dropout_prob = t->model->config.attention_probs_dropout_prob =
+            batch->dropout;
     BASE_TRY(bert_acts_create(dev, &t->model->config, shape, &t->acts));
     BASE_TRY(gpu_buffer_create(dev, "step", sizeof(struct step_in), GPU_LOCAL, &t->step));
     BASE_TRY(gpu_buffer_create(dev, "out", sizeof(struct step_out), GPU_LOCAL, &t->step_out));
@@ -116,7 +124,9 @@ vkb_status model_trial_open(vkb_device *dev, const char *folder, const model_bat
                         .acts = &t->acts,
                         .step = gpu_whole(t->step),
                         .step_out = gpu_whole(t->step_out),
-                        .objective = batch->objective};
+                        .objective = batch->objective,
+                        .dropout = batch->dropout > 0};
+    BASE_TRY(gpu_upload(dev, t->run.step, &(struct step_in){.seed_low = 1}));
     BASE_TRY(batch_upload(t, batch));
     if (training)
         BASE_TRY(training_open(t));

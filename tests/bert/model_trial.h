@@ -11,6 +11,8 @@ typedef struct model_batch {
     const int32_t *labels;                       // [rows * length]; -100: not counted
     const int32_t *next_sentence;                // [rows], the same, or NULL
     vkb_objective objective;
+    float dropout;         // everywhere; 0: none
+    bool recompute, apart; // see bert_shape
 } model_batch;
 
 typedef struct model_trial {
