@@ -26,7 +26,8 @@ _Static_assert(PHASE_DOWN_AGAIN - PHASE_DOWN == AGAIN, "the same phases in the s
 typedef struct act_entry {
     enum act_kind kind;
     const char *name;
-    uint64_t count;          // elements of 4 bytes
+    gpu_type type;
+    uint64_t count;          // elements
     size_t member;           // of bert_acts, or of bert_layer_acts for what each layer has
     uint64_t forward, whole; // life in a pass without a backward, and with one
 } act_entry;
@@ -50,27 +51,33 @@ static void entries_list(const vkb_device_info *device, const vkb_config *c, ber
     const uint64_t V = c->vocab_size, Q = c->next_sentence ? B : 0;
     const uint64_t F = op_attention_is_fused(device, c->num_attention_heads, c->hidden_size);
     const uint64_t D = shape.training && c->hidden_dropout_prob > 0;
+    const gpu_type F32 = GPU_F32, ACT = bert_gpu_type(shape.precision);
 #define SPAN(first, last) ((2ull << PHASE_##last) - (1ull << PHASE_##first))
 #define AT(phase) SPAN(phase, phase)
-#define ONE(kind, of, field, count, forward, whole)                                                \
-    {kind, #field, count, offsetof(of, field), forward, whole},
+#define ONE(kind, of, field, type, count, forward, whole)                                          \
+    {kind, #field, type, count, offsetof(of, field), forward, whole},
     const act_entry list[ENTRY_COUNT] = {
-#define INPUT(field, count) ONE(ACT_INPUT, bert_acts, field, count, UINT64_MAX, UINT64_MAX)
-#define KEPT(field, count, first, last, back)                                                      \
-    ONE(ACT_KEPT, bert_acts, field, count, SPAN(first, last), SPAN(first, back))
-#define OUTPUT(field, count, first, last, back)                                                    \
-    ONE(ACT_OUTPUT, bert_layer_acts, field, count, SPAN(first, last), SPAN(first, back))
-#define LAYER(field, count, first, last, back)                                                     \
-    ONE(ACT_LAYER, bert_layer_acts, field, count, SPAN(first, last), SPAN(first, back))
-#define WORK(field, count, when) ONE(ACT_WORK, bert_acts, field, count, when, when)
-#define BACK(field, count, first, last)                                                            \
-    ONE(ACT_BACK, bert_acts, field, shape.training ? (count) : 0, 0, SPAN(first, last))
+#define INPUT(field, count) ONE(ACT_INPUT, bert_acts, field, F32, count, UINT64_MAX, UINT64_MAX)
+#define KEPT(field, type, count, first, last, back)                                                \
+    ONE(ACT_KEPT, bert_acts, field, type, count, SPAN(first, last), SPAN(first, back))
+#define OUTPUT(field, type, count, first, last, back)                                              \
+    ONE(ACT_OUTPUT, bert_layer_acts, field, type, count, SPAN(first, last), SPAN(first, back))
+#define LAYER(field, type, count, first, last, back)                                               \
+    ONE(ACT_LAYER, bert_layer_acts, field, type, count, SPAN(first, last), SPAN(first, back))
+#define WORK(field, type, count, when) ONE(ACT_WORK, bert_acts, field, type, count, when, when)
+#define BACK(field, type, count, first, last)                                                      \
+    ONE(ACT_BACK, bert_acts, field, type, shape.training ? (count) : 0, 0, SPAN(first, last))
 #include "bert/activations.def"
     };
 #undef SPAN
 #undef AT
 #undef ONE
     memcpy(entries, list, sizeof(list));
+}
+
+static uint64_t entry_bytes(const act_entry *e)
+{
+    return gpu_type_bytes(e->type) * e->count;
 }
 
 static bool is_of_layers(const act_entry *e)
@@ -141,7 +148,7 @@ static bool layout_create(const vkb_device_info *device, const vkb_config *confi
         const act_entry *e = &layout.entries[i];
         for (uint32_t k = 0; k < entry_copies(e, config, shape); k++)
             layout.places[layout.place_count++] =
-                (bert_place){.bytes = 4 * e->count, .life = entry_life(e, config, shape, k)};
+                (bert_place){.bytes = entry_bytes(e), .life = entry_life(e, config, shape, k)};
     }
     if (!bert_place_all(layout.places, layout.place_count, limit, ALIGNMENT, layout.sizes,
                         &layout.buffer_count))
@@ -168,8 +175,9 @@ static void views_set(bert_acts *acts, const acts_layout *layout, const vkb_conf
         const act_entry *e = &layout->entries[i];
         const uint32_t copies = entry_copies(e, config, acts->shape);
         for (uint32_t k = 0; k < copies; k++, place++)
-            *entry_view(acts, e, k) =
-                gpu_part(gpu_whole(acts->buffers[place->buffer]), place->offset, place->bytes);
+            *entry_view(acts, e, k) = gpu_typed(
+                gpu_part(gpu_whole(acts->buffers[place->buffer]), place->offset, place->bytes),
+                e->type);
         for (uint32_t k = copies; is_of_layers(e) && k < config->num_hidden_layers; k++)
             *entry_view(acts, e, k) = *entry_view(acts, e, 0);
     }
@@ -274,8 +282,8 @@ bool bert_acts_plan(const vkb_device_info *device, const vkb_config *config, ber
         for (uint32_t k = 0; k < copies; k++)
             shared += cover(&c, place++);
         if (copies)
-            entry(user, e->name, 4 * e->count * copies, shared);
-        between -= 4 * e->count * copies - shared;
+            entry(user, e->name, entry_bytes(e) * copies, shared);
+        between -= entry_bytes(e) * copies - shared;
     }
     if (c.at && between)
         entry(user, "(between them)", between, 0);

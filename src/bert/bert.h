@@ -123,12 +123,18 @@ vkb_status bert_grow_tensor(vkb_model *model, const bert_tensor *t, const hf_ten
 // ---- Activations ----
 
 typedef struct bert_shape {
-    uint32_t rows, length; // a micro-batch
-    uint32_t predictions;  // at most
-    bool training;         // keep what the backward needs
-    bool recompute;        // of each layer its output alone; the backward computes the rest again
-    bool apart;            // for tests: no two tensors share bytes
+    uint32_t rows, length;   // a micro-batch
+    uint32_t predictions;    // at most
+    bool training;           // keep what the backward needs
+    bool recompute;          // of each layer its output alone; the backward computes the rest again
+    bool apart;              // for tests: no two tensors share bytes
+    vkb_precision precision; // of activations; types in activations.def
 } bert_shape;
+
+static inline gpu_type bert_gpu_type(vkb_precision precision)
+{
+    return precision == VKB_FP16 ? GPU_F16 : precision == VKB_BF16 ? GPU_BF16 : GPU_F32;
+}
 
 typedef struct bert_layer_acts {
 #define OUTPUT(field, ...) gpu_view field;
