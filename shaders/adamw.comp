@@ -3,8 +3,8 @@
 //     g = grads * grad_scale      m = beta1 m + (1 - beta1) g      v = beta2 v + (1 - beta2) g^2
 //     w = w (1 - lr decay) - lr (m / c1) / (sqrt(v) / sqrt(c2) + eps)
 //
-//   0  step      step_in     in: lr, c1, c2       3  grads   f32[count]  in, of the sum of losses
-//   1  step_out  step_out    in: grad_scale       4  mean    f32[count]  in and out: m
+//   0  step      step_in     in: lr               3  grads   f32[count]  in, of the sum of losses
+//   1  step_out  step_out    in: grad_scale,      4  mean    f32[count]  in and out: m
 //   2  weights   f32[count]  in and out           5  square  f32[count]  in and out: v
 //   constants: 0 to 2 four.glsl                   grid: op_flat_for
 #version 450
@@ -22,7 +22,9 @@ layout(push_constant) uniform push { adamw_params p; };
 
 void main()
 {
-    float rate = now.lr / now.bias_correction1, root2 = sqrt(now.bias_correction2);
+    if (result.skip != 0)
+        return;
+    float rate = now.lr / result.bias_correction1, root2 = sqrt(result.bias_correction2);
     FOUR_EACH(i, p.count) {
         vec4 g = grads_at(i, p.count) * result.grad_scale;
         vec4 m = p.beta1 * mean_at(i, p.count) + (1 - p.beta1) * g;

@@ -3,6 +3,7 @@
 //   0  labels  u32[capacity]        in; OP_NONE: the row does not count, all its results are 0
 //   1  logits  f32[capacity][cols]  in and out, rows ld apart; written with p.gradient only
 //   2  stats   f32[capacity][4]     out: loss, rank of the label, log of the sum, maximum
+//   3  scaling loss_scale           in, only read with p.unit: what the gradient is multiplied with
 //   constants: 0 local size, 1 reduce.glsl            grid: one workgroup a row
 //
 // One pass finds the maximum and the sum of exponentials (Milakov and Gimelshein 2018, "Online
@@ -21,6 +22,7 @@ layout(local_size_x_id = 0) in;
 layout(set = 0, binding = 0) readonly buffer labels_buffer { uint labels[]; };
 layout(set = 0, binding = 1) buffer logits_buffer { float logits[]; };
 layout(set = 0, binding = 2) writeonly buffer stats_buffer { float stats[]; };
+layout(set = 0, binding = 3) readonly buffer scaling_buffer { loss_scale scaling; };
 layout(push_constant) uniform push { cross_entropy_params p; };
 
 void row_without_label(uint row)
@@ -73,8 +75,8 @@ void main()
         memoryBarrierBuffer(); // all have read the label's logit, which one is about to write
         if (SHARED_BY == 0)
             barrier();
-        float scale = 1 / (1 + others);
+        float scale = 1 / (1 + others), times = p.unit != 0 ? scaling.scale * p.unit : 1;
         for (uint c = me; c < p.cols; c += gl_WorkGroupSize.x)
-            logits[first + c] = exp(logits[first + c] - top) * scale - float(c == label);
+            logits[first + c] = (exp(logits[first + c] - top) * scale - float(c == label)) * times;
     }
 }

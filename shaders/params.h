@@ -23,6 +23,7 @@ struct step_in {
     float bias_correction1; // 1 - beta1^t
     float bias_correction2; // 1 - beta2^t
     float max_grad_norm;    // <= 0: no clipping
+    uint update;            // t, of the updates that were submitted
 };
 
 // Written by the device; sums run over the micro-batches of a step.
@@ -36,6 +37,20 @@ struct step_out {
     float grad_norm;         // of the mean loss, before clipping
     float
         grad_scale; // what AdamW multiplies the summed gradients with: clip / predictions (or pairs)
+    float bias_correction1, bias_correction2; // step_in's, of the updates that were not skipped
+    float loss_scale;                         // of this step's gradients
+    uint skipped; // updates so far whose gradients were not finite
+    uint skip;    // 1: so are this step's, nothing is updated
+};
+
+// Dynamic loss scaling, from step to step (Micikevicius et al. 2018, "Mixed Precision Training"; the
+// rule is torch.amp.GradScaler's). The gradient that the backward pass starts from, of the sum of
+// losses, is multiplied with scale * unit; unit, which the kernels are given, is about 1 / predictions,
+// so that scale means what it means there, of the mean loss.
+struct loss_scale {
+    float scale;
+    uint good; // steps since it last changed
+    uint skipped;
 };
 
 // ---- Kernels ----
@@ -125,6 +140,7 @@ struct cross_entropy_params {
     uint capacity, cols, ld;
     uint gradient; // 1: logits become softmax - onehot
     uint of_pairs; // which sums of step_out are added to
+    float unit;    // of loss_scale; 0: the gradient is not scaled
 };
 
 struct pair_params {
@@ -136,6 +152,7 @@ struct sum_params {
     uint chunk;    // elements a workgroup sums
     uint first;    // where its partial sums start
     uint of_pairs; // the mean is over step_out.pairs, not predictions
+    float unit;    // of loss_scale; 0: gradients are not scaled
 };
 
 struct adamw_params {

@@ -176,6 +176,7 @@ typedef struct bert_run {
     const bert_acts *acts;
     gpu_view step, step_out; // struct step_in, struct step_out
     vkb_objective objective; // which heads there are loss and gradients of
+    op_scaling scaling;      // of the gradients
     bool dropout;            // of the config's probabilities
     bool accumulate;         // backward: add to the gradients
 } bert_run;

@@ -107,12 +107,13 @@ void bert_loss(gpu_stream *s, const bert_run *run, bool gradient)
 {
     const bert_acts *a = run->acts;
     const uint32_t R = a->shape.predictions, B = a->shape.rows;
+    const op_scaling *scaling = gradient ? &run->scaling : NULL;
     gpu_label(s, "loss");
     if (run->objective != VKB_OBJECTIVE_NSP)
-        op_cross_entropy(s, a->logits, a->labels, R, run->config->vocab_size, gradient,
-                         a->row_stats, run->step_out);
+        op_cross_entropy(s, a->logits, a->labels, R, run->config->vocab_size, scaling, a->row_stats,
+                         run->step_out);
     if (run->objective != VKB_OBJECTIVE_MLM)
-        op_pair_entropy(s, a->pair_logits, a->next_sentence, B, gradient, a->pair_stats,
+        op_pair_entropy(s, a->pair_logits, a->next_sentence, B, scaling, a->pair_stats,
                         run->step_out);
     if (gradient && run->objective == VKB_OBJECTIVE_MLM_NSP)
         op_pair_weight(s, a->labels, R, a->next_sentence, B, a->pair_logits);

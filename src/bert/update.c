@@ -17,7 +17,8 @@ void bert_update(gpu_stream *s, const bert_run *run, const bert_layout *layout,
             grads[count++] = gpu_whole(run->grads->slabs[i]);
 
     gpu_label(s, "optimiser");
-    op_grad_norm(s, grads, count, run->objective == VKB_OBJECTIVE_NSP, run->step, run->step_out);
+    op_grad_norm(s, grads, count, run->objective == VKB_OBJECTIVE_NSP, &run->scaling, run->step,
+                 run->step_out);
     for (uint32_t i = 0; i < layout->slab_count; i++) {
         if (!is_trained(layout->slabs[i].part, run->objective))
             continue;

@@ -3,8 +3,12 @@
 #include "ops/internal.h"
 
 static void entropy(gpu_stream *s, const char *op, gpu_view logits, gpu_view labels,
-                    struct cross_entropy_params push, gpu_view row_stats, gpu_view step_out)
+                    struct cross_entropy_params push, const op_scaling *gradient,
+                    gpu_view row_stats, gpu_view step_out)
 {
+    const op_scaling scaling = gradient ? *gradient : (op_scaling){0};
+    push.gradient = gradient != NULL;
+    push.unit = scaling.unit;
     const uint32_t count = push.capacity, classes = push.cols;
     if (!op_must(s, classes > 0, op, "the vocabulary is empty") ||
         !op_must(s, count < 1u << 24 && classes < 1u << 24, op,
@@ -12,7 +16,8 @@ static void entropy(gpu_stream *s, const char *op, gpu_view logits, gpu_view lab
         !op_has(s, op, "logits", logits, (uint64_t)count * classes) ||
         !op_has(s, op, "labels", labels, count) ||
         !op_has(s, op, "row_stats", row_stats, 4ull * count) ||
-        !op_has(s, op, "step_out", step_out, sizeof(struct step_out) / 4))
+        !op_has(s, op, "step_out", step_out, sizeof(struct step_out) / 4) ||
+        !op_has_scaling(s, op, &scaling))
         return;
     op_group row = op_group_for(s, classes), all = op_group_for(s, count);
     const uint32_t part = op_rows_bound(s, count, classes);
@@ -23,7 +28,7 @@ static void entropy(gpu_stream *s, const char *op, gpu_view logits, gpu_view lab
         gpu_run(s, cross_entropy,
                 .bind = {op_part(labels, first, here),
                          op_part(logits, (uint64_t)first * classes, (uint64_t)here * classes),
-                         op_part(row_stats, 4ull * first, 4ull * here)},
+                         op_part(row_stats, 4ull * first, 4ull * here), scaling.state},
                 .push = &rows, .spec = {row.size, row.one_subgroup}, .spec_count = 2,
                 .groups = gpu_items(here));
     }
@@ -33,18 +38,18 @@ static void entropy(gpu_stream *s, const char *op, gpu_view logits, gpu_view lab
 }
 
 void op_cross_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
-                      uint32_t vocab_size, bool gradient, gpu_view row_stats, gpu_view step_out)
+                      uint32_t vocab_size, const op_scaling *gradient, gpu_view row_stats,
+                      gpu_view step_out)
 {
-    entropy(s, "cross_entropy", logits, labels,
-            (struct cross_entropy_params){count, vocab_size, vocab_size, gradient, 0}, row_stats,
-            step_out);
+    const struct cross_entropy_params push = {count, vocab_size, vocab_size};
+    entropy(s, "cross_entropy", logits, labels, push, gradient, row_stats, step_out);
 }
 
-void op_pair_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count, bool gradient,
-                     gpu_view row_stats, gpu_view step_out)
+void op_pair_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
+                     const op_scaling *gradient, gpu_view row_stats, gpu_view step_out)
 {
-    entropy(s, "pair_entropy", logits, labels,
-            (struct cross_entropy_params){count, 2, 2, gradient, 1}, row_stats, step_out);
+    const struct cross_entropy_params push = {count, 2, 2, .of_pairs = 1};
+    entropy(s, "pair_entropy", logits, labels, push, gradient, row_stats, step_out);
 }
 
 void op_pair_weight(gpu_stream *s, gpu_view labels, uint32_t count, gpu_view next_sentence,

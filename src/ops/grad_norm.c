@@ -18,7 +18,7 @@ static uint64_t chunks_of(const gpu_stream *s, uint32_t count)
 }
 
 void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, bool of_pairs,
-                  gpu_view step, gpu_view step_out)
+                  const op_scaling *scaling, gpu_view step, gpu_view step_out)
 {
     static const char op[] = "grad_norm";
     uint64_t chunks = 0;
@@ -30,7 +30,8 @@ void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, boo
     }
     if (!op_must(s, chunks > 0 && chunks <= UINT32_MAX, op, "there are no gradients") ||
         !op_has(s, op, "step", step, sizeof(struct step_in) / 4) ||
-        !op_has(s, op, "step_out", step_out, sizeof(struct step_out) / 4))
+        !op_has(s, op, "step_out", step_out, sizeof(struct step_out) / 4) ||
+        !op_has_scaling(s, op, scaling))
         return;
 
     gpu_view partial = gpu_scratch(s, GRAD_NORM_SCRATCH, 4 * chunks);
@@ -48,7 +49,8 @@ void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, boo
             first += here;
         }
     }
-    gpu_run(s, grad_norm, .bind = {step, partial, step_out},
-            .push = &(struct sum_params){.count = first, .of_pairs = of_pairs},
+    gpu_run(s, grad_norm, .bind = {step, partial, step_out, scaling->state},
+            .push =
+                &(struct sum_params){.count = first, .of_pairs = of_pairs, .unit = scaling->unit},
             .spec = {g.size, g.one_subgroup}, .spec_count = 2, .groups = gpu_items(1));
 }

@@ -73,6 +73,12 @@ bool op_same_type(gpu_stream *s, const char *op, gpu_view a, gpu_view b)
     return a.type == b.type || wrong(s, op, "its activations", "have different types");
 }
 
+bool op_has_scaling(gpu_stream *s, const char *op, const op_scaling *scaling)
+{
+    return scaling->unit == 0 ||
+           op_has(s, op, "loss_scale", scaling->state, sizeof(struct loss_scale) / 4);
+}
+
 uint32_t op_format(gpu_type type, uint64_t cols)
 {
     return type == GPU_F32 ? cols % 4 == 0 : type == GPU_F16 ? 2 : 3;

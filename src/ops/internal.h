@@ -33,6 +33,9 @@ bool op_has_act(gpu_stream *s, const char *op, const char *what, gpu_view view, 
 // Fails the stream unless both are of one type.
 bool op_same_type(gpu_stream *s, const char *op, gpu_view a, gpu_view b);
 
+// That the state is there if gradients are scaled.
+bool op_has_scaling(gpu_stream *s, const char *op, const op_scaling *scaling);
+
 // Specialisation constant 2 of kernels that go over activations in fours (shaders/row4.glsl): their
 // type, and for fp32 whether rows of `cols` begin and end at a multiple of four.
 uint32_t op_format(gpu_type type, uint64_t cols);

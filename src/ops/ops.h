@@ -196,14 +196,22 @@ void op_scatter(gpu_stream *s, gpu_view index, gpu_view dy, uint32_t count, uint
 
 // ---- cross_entropy.c ----
 
+// How gradients are scaled so that small ones are not lost in fp16 (struct loss_scale).
+typedef struct op_scaling {
+    gpu_view state; // struct loss_scale
+    float unit;     // a power of two, so that nothing is rounded; 0: they are not scaled, no state
+} op_scaling;
+
 // logits [count][V], labels uint32[count], OP_NONE: the row does not count. With gradient, logits
-// become softmax - onehot (of the sum of losses; rows that do not count become zeros). Adds loss_sum,
-// top1 and top5 to step_out. row_stats [count][4]: loss, rank of the label, log of the sum, maximum.
+// become softmax - onehot, scaled (of the sum of losses; rows that do not count become zeros); NULL:
+// they stay. Adds loss_sum, top1 and top5 to step_out. row_stats [count][4]: loss, rank of the label,
+// log of the sum, maximum.
 void op_cross_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
-                      uint32_t vocab_size, bool gradient, gpu_view row_stats, gpu_view step_out);
+                      uint32_t vocab_size, const op_scaling *gradient, gpu_view row_stats,
+                      gpu_view step_out);
 // The same for next-sentence prediction, of two classes: adds to pairs, pairs_right, pair_loss_sum.
-void op_pair_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count, bool gradient,
-                     gpu_view row_stats, gpu_view step_out);
+void op_pair_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
+                     const op_scaling *gradient, gpu_view row_stats, gpu_view step_out);
 // logits [rows][2] *= predictions / pairs: how many of labels [count], of next_sentence [rows], are
 // not OP_NONE. 0 pairs: zeros.
 void op_pair_weight(gpu_stream *s, gpu_view labels, uint32_t count, gpu_view next_sentence,
@@ -213,9 +221,10 @@ void op_pair_weight(gpu_stream *s, gpu_view labels, uint32_t count, gpu_view nex
 
 // grads: slabs of gradients of the SUM of losses. Writes step_out.grad_norm, of the mean loss, and
 // step_out.grad_scale = min(1, max / (norm + 1e-6)) / count (torch's clip_grad_norm_), the count being
-// step_out.predictions or, of_pairs, step_out.pairs; both 0 when it is 0.
+// step_out.predictions or, of_pairs, step_out.pairs; both 0 when it is 0. With scaling also, for AdamW,
+// whether the step is skipped, and the next step's scale.
 void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, bool of_pairs,
-                  gpu_view step, gpu_view step_out);
+                  const op_scaling *scaling, gpu_view step, gpu_view step_out);
 
 typedef struct op_adamw {
     gpu_view step, step_out;
@@ -225,7 +234,7 @@ typedef struct op_adamw {
 } op_adamw;
 
 // torch.optim.AdamW: p *= 1 - lr * decay; p -= lr * (m / c1) / (sqrt(v) / sqrt(c2) + eps), with
-// g = grads * step_out.grad_scale and c1, c2 of step_in.
+// g = grads * step_out.grad_scale and c1, c2 of step_out; nothing when step_out.skip.
 void op_adamw_step(gpu_stream *s, const op_adamw *a);
 
 #endif

@@ -201,6 +201,7 @@ static struct step_in step_values(const vkb_trainer *t, double rate, uint64_t ma
         .bias_correction1 = (float)(1.0 - pow((float)t->params.adam_beta1, n)),
         .bias_correction2 = (float)(1.0 - pow((float)t->params.adam_beta2, n)),
         .max_grad_norm = (float)t->params.max_grad_norm,
+        .update = (uint32_t)(t->at.step + 1),
     };
 }
 

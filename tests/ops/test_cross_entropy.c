@@ -13,19 +13,22 @@ enum { ROWS = 70 };
 typedef enum label_kind { LABELS_SOME, LABELS_NONE } label_kind;
 
 typedef struct cross_entropy {
-    tensor *logits, *labels, *row_stats, *step_out;
+    tensor *logits, *labels, *row_stats, *step_out, *scaling; // scaling NULL: none
     uint32_t count, vocab;
+    float unit;
     bool gradient, pairs;
 } cross_entropy;
 
 static void record(gpu_stream *s, void *user)
 {
     const cross_entropy *c = user;
+    const op_scaling scaling = {c->scaling ? c->scaling->view : (gpu_view){0}, c->unit};
+    const op_scaling *gradient = c->gradient ? &scaling : NULL;
     if (c->pairs)
-        op_pair_entropy(s, c->logits->view, c->labels->view, c->count, c->gradient,
-                        c->row_stats->view, c->step_out->view);
+        op_pair_entropy(s, c->logits->view, c->labels->view, c->count, gradient, c->row_stats->view,
+                        c->step_out->view);
     else
-        op_cross_entropy(s, c->logits->view, c->labels->view, c->count, c->vocab, c->gradient,
+        op_cross_entropy(s, c->logits->view, c->labels->view, c->count, c->vocab, gradient,
                          c->row_stats->view, c->step_out->view);
 }
 
@@ -99,6 +102,28 @@ static const struct {
     uint32_t count, vocab;
 } SHAPES[] = {{1, 1},  {1, 2},   {3, 3},   {8, 17},   {17, 31},  {5, 33},   {64, 63},
               {2, 64}, {33, 65}, {7, 100}, {70, 127}, {9, 1000}, {6, 30522}};
+
+TEST(gradients_are_scaled)
+{
+    static const uint32_t labels[] = {0, 30, OP_NONE, 2};
+    struct loss_scale scaling = {.scale = 1024};
+    trial *t = trial_open(device, "cross_entropy with scaled gradients");
+    cross_entropy c = {.count = 4, .vocab = 31, .gradient = true, .unit = 1.0f / 32};
+    c.logits = trial_inout(t, "logits", 124, VALUES_NORMAL, LIMIT_FP32);
+    struct step_out before = {.predictions = 7};
+    c.labels = trial_words(t, "labels", 4, labels);
+    c.row_stats = trial_free_words(t, "row_stats", 16, NULL);
+    c.step_out = trial_free_words(t, "step_out", sizeof before / 4, &before);
+    c.scaling = trial_words(t, "loss_scale", sizeof scaling / 4, &scaling);
+    double *stats = trial_spare(t, 16);
+    ref_loss expected = ref_cross_entropy(c.logits->ref, labels, 4, 31, stats, c.logits->ref);
+    for (size_t i = 0; i < 124; i++)
+        c.logits->ref[i] *= 1024 / 32;
+    trial_run(t, record, &c);
+    check_step_out(t, &c, before, expected); // the loss is not
+    trial_needs_all(t, c.scaling, record, &c);
+    CHECK(trial_close(&t));
+}
 
 // Two classes, and sums of their own in step_out.
 TEST(pairs_have_their_own_sums)
@@ -267,6 +292,7 @@ static void on_device(vkb_device *dev)
 {
     device = dev;
     RUN(loss_and_gradient);
+    RUN(gradients_are_scaled);
     RUN(pairs_have_their_own_sums);
     RUN(pairs_weigh_as_predictions_per_pair);
     RUN(loss_without_gradient_leaves_the_logits);

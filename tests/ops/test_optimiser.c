@@ -11,8 +11,9 @@ static vkb_device *device;
 enum { SLABS = 4 };
 
 typedef struct norm {
-    tensor *grads[SLABS], *step, *step_out;
+    tensor *grads[SLABS], *step, *step_out, *scaling; // scaling NULL: none
     uint32_t count;
+    float unit;
     bool of_pairs;
 } norm;
 
@@ -22,7 +23,8 @@ static void record_norm(gpu_stream *s, void *user)
     gpu_view grads[SLABS];
     for (uint32_t i = 0; i < n->count; i++)
         grads[i] = n->grads[i]->view;
-    op_grad_norm(s, grads, n->count, n->of_pairs, n->step->view, n->step_out->view);
+    const op_scaling scaling = {n->scaling ? n->scaling->view : (gpu_view){0}, n->unit};
+    op_grad_norm(s, grads, n->count, n->of_pairs, &scaling, n->step->view, n->step_out->view);
 }
 
 static void grad_norm_of(const uint32_t *counts, uint32_t slabs, values kind, uint32_t predictions,
@@ -92,6 +94,85 @@ TEST(norm_without_predictions_or_gradients)
     grad_norm(few, 4, VALUES_ZERO, 5, 1);
 }
 
+// ---- Loss scaling ----
+
+// One step's norm of gradients that all have `value` but for one; in and out: the state.
+static struct step_out scaled_step(float value, float odd, struct step_in step,
+                                   struct loss_scale *state)
+{
+    enum { COUNT = 5000 };
+    trial *t = trial_open(device, "grad_norm of %g and %g, scaled by %g", value, odd, state->scale);
+    norm n = {.count = 1, .unit = 1.0f / 16};
+    n.grads[0] = trial_input(t, "grads", COUNT, VALUES_ZERO);
+    for (int i = 0; i < COUNT; i++)
+        n.grads[0]->start[i] = i == 4321 ? odd : value;
+    struct step_out out = {.predictions = 10};
+    n.step = trial_words(t, "step", sizeof step / 4, &step);
+    n.step_out = trial_free_words(t, "step_out", sizeof out / 4, &out);
+    n.scaling = trial_free_words(t, "loss_scale", sizeof *state / 4, state);
+    trial_run(t, record_norm, &n);
+    trial_needs_all(t, n.scaling, record_norm, &n);
+    memcpy(&out, n.step_out->seen, sizeof out);
+    memcpy(state, n.scaling->seen, sizeof *state);
+    CHECK(trial_close(&t));
+    return out;
+}
+
+static struct step_in step_number(uint32_t number)
+{
+    return (struct step_in){.update = number,
+                            .bias_correction1 = (float)(1 - pow(0.9, number)),
+                            .bias_correction2 = (float)(1 - pow(0.999, number)),
+                            .max_grad_norm = 1};
+}
+
+TEST(a_scaled_gradient_is_as_if_it_were_not)
+{
+    struct loss_scale state = {.scale = 64, .good = 5};
+    // 64 / 16 times a gradient of 0.01, of 10 predictions: the mean's norm is sqrt(5000) * 0.001
+    struct step_out out = scaled_step(0.04f, 0.04f, step_number(7), &state);
+    CHECK_NEAR(out.grad_norm, sqrt(5000) * 1e-3, 1e-6);
+    CHECK_NEAR(out.grad_scale * 4, 0.1, 1e-7); // not clipped
+    CHECK(out.skip == 0 && out.skipped == 0 && out.loss_scale == 64);
+    CHECK(state.scale == 64 && state.good == 6 && state.skipped == 0);
+    CHECK(out.bias_correction1 == step_number(7).bias_correction1);
+}
+
+TEST(gradients_that_are_not_finite_skip_the_step)
+{
+    static const float ODD[] = {INFINITY, -INFINITY, NAN};
+    struct loss_scale state = {.scale = 64, .good = 5};
+    for (uint32_t i = 0; i < BASE_COUNT(ODD); i++) {
+        struct step_out out = scaled_step(0.04f, ODD[i], step_number(i + 1), &state);
+        CHECK(out.skip == 1 && out.skipped == i + 1);
+        CHECK(state.good == 0 && state.skipped == i + 1);
+    }
+    CHECK(state.scale == 8); // halved each time
+}
+
+TEST(the_scale_doubles_after_2000_good_steps)
+{
+    struct loss_scale state = {.scale = 64, .good = 1998};
+    scaled_step(1, 1, step_number(3000), &state);
+    CHECK(state.scale == 64 && state.good == 1999);
+    struct step_out out = scaled_step(1, 1, step_number(3001), &state);
+    CHECK(out.loss_scale == 64 && state.scale == 128 && state.good == 0);
+}
+
+// Skipped updates are none for AdamW: its corrections are those of the updates that were made.
+TEST(corrections_leave_skipped_updates_out)
+{
+    static const uint32_t STEPS[][2] = {{2, 1}, {5, 4}, {40, 3}, {1000, 17}, {100000, 50}};
+    for (size_t i = 0; i < BASE_COUNT(STEPS); i++) {
+        struct loss_scale state = {.scale = 1, .skipped = STEPS[i][1]};
+        struct step_out out = scaled_step(1, 1, step_number(STEPS[i][0]), &state);
+        const struct step_in made = step_number(STEPS[i][0] - STEPS[i][1]);
+        // from a number of the host's that is rounded once, 6e-8, and some roundings more
+        CHECK_NEAR(out.bias_correction1 / made.bias_correction1, 1, 1e-6);
+        CHECK_NEAR(out.bias_correction2 / made.bias_correction2, 1, 1e-6);
+    }
+}
+
 // ---- AdamW ----
 
 typedef struct adamw {
@@ -122,10 +203,13 @@ static void step(uint32_t count, uint32_t number, float grad_scale, float weight
     trial *t = trial_open(device, "adamw %u step %u scale %g decay %g", count, number, grad_scale,
                           weight_decay);
     adamw a = {.count = count, .weight_decay = weight_decay};
-    struct step_in in = {.lr = 0.5f, .step = number};
+    struct step_in in = {.lr = 0.5f};
     in.bias_correction1 = (float)(1 - pow(0.9, number));
     in.bias_correction2 = (float)(1 - pow(0.999, number));
-    struct step_out out = {.predictions = 3, .grad_scale = grad_scale};
+    struct step_out out = {.predictions = 3,
+                           .grad_scale = grad_scale,
+                           .bias_correction1 = in.bias_correction1,
+                           .bias_correction2 = in.bias_correction2};
     a.step = trial_words(t, "step", sizeof in / 4, &in);
     a.step_out = trial_words(t, "step_out", sizeof out / 4, &out);
     values moments = number > 1 ? VALUES_NORMAL : VALUES_ZERO;
@@ -165,8 +249,9 @@ TEST(adamw_steps)
 TEST(adamw_one_step_as_torch)
 {
     trial *t = trial_open(device, "adamw as torch");
-    struct step_in in = {.lr = 1e-3f, .bias_correction1 = 0.1f, .bias_correction2 = 0.001f};
-    struct step_out out = {.predictions = 1, .grad_scale = 1};
+    struct step_in in = {.lr = 1e-3f};
+    struct step_out out = {
+        .predictions = 1, .grad_scale = 1, .bias_correction1 = 0.1f, .bias_correction2 = 0.001f};
     adamw a = {.count = 1, .weight_decay = 0.01f};
     a.step = trial_words(t, "step", sizeof in / 4, &in);
     a.step_out = trial_words(t, "step_out", sizeof out / 4, &out);
@@ -188,6 +273,23 @@ TEST(adamw_without_predictions_moves_by_its_moments_only)
 {
     step(100, 1, 0, 0.01f); // they are 0: only the decay is left
     step(100, 7, 0, 0.01f);
+}
+
+TEST(adamw_skips_the_step)
+{
+    trial *t = trial_open(device, "adamw, skipped");
+    struct step_in in = {.lr = 1};
+    struct step_out out = {
+        .grad_scale = 1, .bias_correction1 = 1, .bias_correction2 = 1, .skip = 1};
+    adamw a = {.count = 100, .weight_decay = 0.5f};
+    a.step = trial_words(t, "step", sizeof in / 4, &in);
+    a.step_out = trial_words(t, "step_out", sizeof out / 4, &out);
+    a.weights = trial_inout(t, "weights", 100, VALUES_NORMAL, LIMIT_EXACT);
+    a.grads = trial_input(t, "grads", 100, VALUES_NORMAL);
+    a.m = trial_inout(t, "m", 100, VALUES_NORMAL, LIMIT_EXACT);
+    a.v = trial_inout(t, "v", 100, VALUES_NORMAL, LIMIT_EXACT);
+    trial_run(t, record_adamw, &a);
+    CHECK(trial_close(&t));
 }
 
 TEST(parts_of_what_is_beyond_one_binding)
@@ -226,9 +328,14 @@ static void on_device(vkb_device *dev)
     device = dev;
     RUN(norm_and_clipping);
     RUN(norm_without_predictions_or_gradients);
+    RUN(a_scaled_gradient_is_as_if_it_were_not);
+    RUN(gradients_that_are_not_finite_skip_the_step);
+    RUN(the_scale_doubles_after_2000_good_steps);
+    RUN(corrections_leave_skipped_updates_out);
     RUN(adamw_steps);
     RUN(adamw_one_step_as_torch);
     RUN(adamw_without_predictions_moves_by_its_moments_only);
+    RUN(adamw_skips_the_step);
     RUN(parts_of_what_is_beyond_one_binding);
     RUN(wrong_views_are_refused);
 }
