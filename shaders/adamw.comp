@@ -6,6 +6,7 @@
 //   0  step      step_in     in: lr               3  grads   f32[count]  in, of the sum of losses
 //   1  step_out  step_out    in: grad_scale,      4  mean    f32[count]  in and out: m
 //   2  weights   f32[count]  in and out           5  square  f32[count]  in and out: v
+//   6  copy      act[count]  out: w in 16 bits, only where FORMAT is of those
 //   constants: 0 to 2 four.glsl                   grid: op_flat_for
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -18,6 +19,7 @@ ROW4_INOUT(2, weights)
 ROW4_IN(3, grads)
 ROW4_INOUT(4, mean)
 ROW4_INOUT(5, square)
+ACT4_OUT(6, copy)
 layout(push_constant) uniform push { adamw_params p; };
 
 void main()
@@ -34,5 +36,7 @@ void main()
         mean_put(i, p.count, m);
         square_put(i, p.count, v);
         weights_put(i, p.count, w);
+        if (IS_HALF)
+            copy_put(i, p.count, w);
     }
 }

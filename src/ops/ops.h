@@ -229,6 +229,7 @@ void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, boo
 typedef struct op_adamw {
     gpu_view step, step_out;
     gpu_view weights, grads, m, v; // the same count of elements each
+    gpu_view copy;                 // of the new weights, in 16 bits; empty: none
     uint64_t count;
     float beta1, beta2, eps, weight_decay;
 } op_adamw;

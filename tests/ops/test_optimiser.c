@@ -176,7 +176,7 @@ TEST(corrections_leave_skipped_updates_out)
 // ---- AdamW ----
 
 typedef struct adamw {
-    tensor *step, *step_out, *weights, *grads, *m, *v;
+    tensor *step, *step_out, *weights, *grads, *m, *v, *copy; // copy NULL: none
     uint32_t count;
     float weight_decay;
 } adamw;
@@ -190,6 +190,7 @@ static void record_adamw(gpu_stream *s, void *user)
                                  .grads = a->grads->view,
                                  .m = a->m->view,
                                  .v = a->v->view,
+                                 .copy = a->copy ? a->copy->view : (gpu_view){0},
                                  .count = a->count,
                                  .beta1 = 0.9f,
                                  .beta2 = 0.999f,
@@ -198,7 +199,8 @@ static void record_adamw(gpu_stream *s, void *user)
 }
 
 // lr 0.5 makes a step as large as the weights: an error of it cannot hide behind them.
-static void step(uint32_t count, uint32_t number, float grad_scale, float weight_decay)
+static void step_with(uint32_t count, uint32_t number, float grad_scale, float weight_decay,
+                      gpu_type copy)
 {
     trial *t = trial_open(device, "adamw %u step %u scale %g decay %g", count, number, grad_scale,
                           weight_decay);
@@ -231,8 +233,30 @@ static void step(uint32_t count, uint32_t number, float grad_scale, float weight
         .bias_correction2 = in.bias_correction2,
     };
     ref_adamw_step(&ref, a.grads->ref, count, a.weights->ref, a.m->ref, a.v->ref);
+    if (copy != GPU_F32) {
+        a.copy = trial_output(t, "copy", count, LIMIT_EXACT);
+        tensor_as(a.copy, copy);
+        memcpy(a.copy->ref, a.weights->ref, count * sizeof *a.copy->ref);
+    }
     trial_run(t, record_adamw, &a);
+    if (a.copy) {
+        a.copy->view.bytes -= 8;
+        trial_refuses(t, "copy", record_adamw, &a);
+    }
     CHECK(trial_close(&t));
+}
+
+static void step(uint32_t count, uint32_t number, float grad_scale, float weight_decay)
+{
+    step_with(count, number, grad_scale, weight_decay, GPU_F32);
+}
+
+TEST(adamw_copies_the_weights_in_16_bits)
+{
+    for (gpu_type type = GPU_F16; type <= GPU_BF16; type++) {
+        step_with(4, 1, 0.125f, 0.01f, type);
+        step_with(100004, 7, 0.125f, 0.01f, type);
+    }
 }
 
 static const uint32_t COUNTS[] = {1, 2, 3, 17, 33, 64, 65, 100, 127, 513, 4097, 100003};
@@ -297,6 +321,7 @@ TEST(parts_of_what_is_beyond_one_binding)
     const uint32_t counts[] = {300001, 65536, 5};
     gpu_test_limit_binding(device, 32 << 10);
     step(100003, 7, 0.125f, 0.01f);
+    step_with(100004, 7, 0.125f, 0.01f, GPU_F16);
     grad_norm(counts, 3, VALUES_NORMAL, 5, 0.25f);
     gpu_test_limit_binding(device, 0);
 }
@@ -333,6 +358,7 @@ static void on_device(vkb_device *dev)
     RUN(the_scale_doubles_after_2000_good_steps);
     RUN(corrections_leave_skipped_updates_out);
     RUN(adamw_steps);
+    RUN(adamw_copies_the_weights_in_16_bits);
     RUN(adamw_one_step_as_torch);
     RUN(adamw_without_predictions_moves_by_its_moments_only);
     RUN(adamw_skips_the_step);
