@@ -3,6 +3,7 @@
 //
 //   0  a     f32  in        2  bias  f32[n]  in, only read when has_bias
 //   1  b     f32  in        3  c     f32[m][ldc]  out, added to when accumulate
+// (matmul_tile: 16 bits too)
 //
 // c[m][n] = alpha * sum over k of a * b (+ bias[n]) (+ c), batch index in z.
 layout(local_size_x_id = 0) in;

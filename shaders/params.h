@@ -71,6 +71,13 @@ struct transpose_params {
     uint inner, outer_stride, inner_stride;
 };
 
+// to[row][col] = from[row][col], batched; multiples of four.
+struct convert_params {
+    uint rows, cols, inner;
+    uint from_ld, from_outer, from_inner;
+    uint to_ld, to_outer, to_inner;
+};
+
 struct layernorm_params {
     uint rows, cols;
     float eps;

@@ -11,36 +11,25 @@
 //     vec4 row4_valid(i, end) 1 for the elements before `end`, else 0
 //
 // 16-bit numbers are read as words of two, which every device can: arithmetic is fp32 always.
+#include "half.glsl"
+
 layout(constant_id = 2) const uint FORMAT = 0;
 #define IN_FOURS (FORMAT != 0)
 #define IS_HALF  (FORMAT >= 2)
 
-vec4 row4_valid(uint i, uint end)
-{
-    return IN_FOURS ? vec4(1) : vec4(lessThan(i + uvec4(0, 1, 2, 3), uvec4(end)));
-}
-
-// To the nearest bf16, ties to even, in the upper half; NaN stays NaN.
-uvec4 row4_bfloat(vec4 v)
-{
-    uvec4 bits = floatBitsToUint(v), rounded = bits + 0x7FFFu + (bits >> 16 & 1u);
-    return mix(rounded, bits | 0x400000u, greaterThan(bits & 0x7FFFFFFFu, uvec4(0x7F800000)));
-}
-
 vec4 row4_unpack(uvec2 two)
 {
-    if (FORMAT == 3)
-        return uintBitsToFloat(uvec4(two.x << 16, two.x & 0xFFFF0000u, two.y << 16, two.y & 0xFFFF0000u));
-    return vec4(unpackHalf2x16(two.x), unpackHalf2x16(two.y));
+    return half_unpack(FORMAT, two);
 }
 
 uvec2 row4_pack(vec4 v)
 {
-    if (FORMAT == 3) {
-        uvec4 upper = row4_bfloat(v);
-        return upper.xz >> 16 | (upper.yw & 0xFFFF0000u);
-    }
-    return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+    return half_pack(FORMAT, v);
+}
+
+vec4 row4_valid(uint i, uint end)
+{
+    return IN_FOURS ? vec4(1) : vec4(lessThan(i + uvec4(0, 1, 2, 3), uvec4(end)));
 }
 
 // One memory, seen as floats, as vec4s, and as four halves a uvec2.

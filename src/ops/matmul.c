@@ -50,11 +50,14 @@ static bool operand_fits(gpu_stream *s, const matmul_product *x, const matmul_op
         return false;
     if (o->rows == 0 || o->cols == 0)
         return true;
+    if (!op_must(s, o->view.type == GPU_F32 || matmul_aligned(o, 4), "op_matmul",
+                 "rows of 16 bits, or a batch's strides, are no multiples of 4"))
+        return false;
     uint64_t last = (uint64_t)(x->p.batch.outer - 1) * o->outer +
                     (uint64_t)(x->p.batch.inner - 1) * o->inner + (uint64_t)(o->rows - 1) * o->ld +
                     o->cols;
     return op_must(s, last <= UINT32_MAX, "op_matmul", "an operand has more than 2^32 elements") &&
-           op_has(s, "op_matmul", o->name, o->view, last);
+           op_has_act(s, "op_matmul", o->name, o->view, 1, last);
 }
 
 // False: the stream has failed.
@@ -108,6 +111,16 @@ double matmul_bytes(const matmul_product *x)
 {
     return operand_bytes(&x->a, x->batch) + operand_bytes(&x->b, x->batch) +
            (double)x->p.bias.bytes + operand_bytes(&x->c, x->batch) * (x->p.accumulate ? 2 : 1);
+}
+
+bool matmul_aligned(const matmul_operand *o, uint32_t elements)
+{
+    return (o->cols | o->ld | o->outer | o->inner) % elements == 0;
+}
+
+uint32_t matmul_format(const matmul_operand *o)
+{
+    return op_format(o->view.type, matmul_aligned(o, 4) ? 4 : 1);
 }
 
 // ---- Variants ----
@@ -171,18 +184,19 @@ size_t matmul_variants(const vkb_device *dev, const op_matmul_params *params, ma
 matmul_key matmul_key_of(const op_matmul_params *params)
 {
     matmul_product x = matmul_product_of(params);
-    const matmul_operand *operands[] = {&x.a, &x.b, &x.c};
-    uint32_t in_fours = MATMUL_IN_FOURS;
-    for (size_t i = 0; i < BASE_COUNT(operands); i++)
-        if (operands[i]->ld % 4 || operands[i]->outer % 4 || operands[i]->inner % 4)
-            in_fours = 0;
+    const bool in_eights =
+        matmul_aligned(&x.a, 8) && matmul_aligned(&x.b, 8) && matmul_aligned(&x.c, 8);
     return (matmul_key){.layout = x.p.layout,
                         .m = x.p.m,
                         .n = x.p.n,
                         .k = x.p.k,
                         .batch = x.batch,
+                        .a = x.a.view.type,
+                        .b = x.b.view.type,
+                        .c = x.c.view.type,
                         .flags = (x.p.accumulate ? MATMUL_ACCUMULATES : 0) |
-                                 (x.p.bias.buffer ? MATMUL_HAS_BIAS : 0) | in_fours};
+                                 (x.p.bias.buffer ? MATMUL_HAS_BIAS : 0) |
+                                 (in_eights ? MATMUL_IN_EIGHTS : 0)};
 }
 
 static void run_variant(gpu_stream *s, const matmul_product *x, const matmul_variant *v)

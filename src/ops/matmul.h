@@ -13,6 +13,9 @@
 
 #include "ops/internal.h"
 
+// Slots of scratch memory: attention, between whose products others live, has 2 and 3.
+enum { MATMUL_SCRATCH_A = 0, MATMUL_SCRATCH_B = 1, MATMUL_SCRATCH_C = 4 };
+
 // A matrix of a batch, as stored: elements.
 typedef struct matmul_operand {
     const char *name;
@@ -71,9 +74,10 @@ void matmul_run(gpu_stream *s, const op_matmul_params *params, const matmul_vari
 // What a choice depends on, beside device and driver.
 typedef struct matmul_key {
     uint32_t layout, m, n, k, batch;
-    uint32_t flags; // MATMUL_ACCUMULATES, MATMUL_HAS_BIAS, MATMUL_IN_FOURS
+    uint32_t a, b, c; // gpu_type of each
+    uint32_t flags;   // MATMUL_ACCUMULATES, MATMUL_HAS_BIAS, MATMUL_IN_EIGHTS
 } matmul_key;
-enum { MATMUL_ACCUMULATES = 1, MATMUL_HAS_BIAS = 2, MATMUL_IN_FOURS = 4 };
+enum { MATMUL_ACCUMULATES = 1, MATMUL_HAS_BIAS = 2, MATMUL_IN_EIGHTS = 4 };
 matmul_key matmul_key_of(const op_matmul_params *params);
 
 // ---- For the families ----
@@ -81,6 +85,10 @@ matmul_key matmul_key_of(const op_matmul_params *params);
 struct matmul_params matmul_push(const matmul_product *product);
 double matmul_flops(const matmul_product *product);
 double matmul_bytes(const matmul_product *product); // c is read only where it is added to
+// All rows begin and end at a multiple of `elements`.
+bool matmul_aligned(const matmul_operand *operand, uint32_t elements);
+// FORMAT of shaders/row4.glsl.
+uint32_t matmul_format(const matmul_operand *operand);
 
 // packed.c
 void matmul_run_packed(gpu_stream *s, const matmul_product *product);

@@ -1,5 +1,5 @@
 // Products by lanes that broadcast, for software drivers, where barriers are ruinous. The kernel wants
-// the reduction's axis outermost in both operands: what lacks it is transposed into scratch.
+// the reduction's axis outermost in both operands, and fp32: what is otherwise is transposed or widened into scratch.
 #include "ops/matmul.h"
 
 static int rank(const vkb_device *dev, const matmul_product *x)
@@ -49,9 +49,42 @@ static void make_k_major(gpu_stream *s, const matmul_product *x, matmul_operand 
     gpu_run(s, transpose, .bind = {o->view, to},
             .push = &(struct transpose_params){o->rows, o->cols, o->ld, x->p.batch.inner, o->outer,
                                                o->inner},
-            .spec = {size}, .spec_count = 1,
+            .spec = {size, op_format(o->view.type, 1)}, .spec_count = 2,
             .groups = {op_div_up(o->rows, size), op_div_up(o->cols, 16), x->batch});
     *o = (matmul_operand){o->name, to, o->cols, o->rows, o->rows, each * x->p.batch.inner, each};
+}
+
+// The operand's elements, densely, as fp32 in scratch.
+static matmul_operand wide(gpu_stream *s, const matmul_product *x, const matmul_operand *o,
+                           uint32_t slot)
+{
+    uint32_t each = o->rows * o->cols;
+    return (matmul_operand){o->name, gpu_scratch(s, slot, 4ull * each * x->batch),
+                            o->rows, o->cols,
+                            o->cols, each * x->p.batch.inner,
+                            each};
+}
+
+// Both of one shape, in fours.
+static void convert(gpu_stream *s, const matmul_product *x, const matmul_operand *from,
+                    const matmul_operand *to)
+{
+    const uint32_t size = 64, turns = 8;
+    gpu_groups groups = gpu_items(op_div_up((uint64_t)from->rows * from->cols, 4 * size * turns));
+    groups.z = x->batch;
+    gpu_run(s, convert, .bind = {from->view, to->view},
+            .push =
+                &(struct convert_params){from->rows, from->cols, x->p.batch.inner, from->ld,
+                                         from->outer, from->inner, to->ld, to->outer, to->inner},
+            .spec = {size, op_format(from->view.type, 4), op_format(to->view.type, 4), turns},
+            .spec_count = 4, .groups = groups);
+}
+
+static void widen(gpu_stream *s, const matmul_product *x, matmul_operand *o, uint32_t slot)
+{
+    matmul_operand to = wide(s, x, o, slot);
+    convert(s, x, o, &to);
+    *o = to;
 }
 
 static void run(gpu_stream *s, const matmul_product *product, const uint32_t *numbers)
@@ -59,9 +92,18 @@ static void run(gpu_stream *s, const matmul_product *product, const uint32_t *nu
     matmul_product x = *product;
     const op_matmul_params *p = &x.p;
     if (p->layout != OP_TN)
-        make_k_major(s, &x, &x.a, 0);
+        make_k_major(s, &x, &x.a, MATMUL_SCRATCH_A);
+    else if (x.a.view.type != GPU_F32)
+        widen(s, &x, &x.a, MATMUL_SCRATCH_A);
     if (p->layout == OP_NT)
-        make_k_major(s, &x, &x.b, 1);
+        make_k_major(s, &x, &x.b, MATMUL_SCRATCH_B);
+    else if (x.b.view.type != GPU_F32)
+        widen(s, &x, &x.b, MATMUL_SCRATCH_B);
+    const bool narrow = x.c.view.type != GPU_F32;
+    if (narrow)
+        x.c = wide(s, &x, &x.c, MATMUL_SCRATCH_C);
+    if (narrow && p->accumulate)
+        convert(s, &x, &product->c, &x.c);
     uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
     uint32_t size = subgroup > 16 ? subgroup : 16, columns = 4, rows = numbers[0];
     struct matmul_params push = matmul_push(&x);
@@ -69,6 +111,8 @@ static void run(gpu_stream *s, const matmul_product *product, const uint32_t *nu
             .spec = {size, subgroup, rows, columns, p->accumulate}, .spec_count = 5,
             .groups = {op_div_up(p->n, size * columns), op_div_up(p->m, rows), x.batch},
             .flops = matmul_flops(&x), .bytes = matmul_bytes(&x));
+    if (narrow)
+        convert(s, &x, &x.c, &product->c);
 }
 
 const matmul_family matmul_lanes = {"lanes", rank, variants, run};

@@ -2,7 +2,11 @@
 // embeddings of multilingual BERT and their logits have 350 MiB and more, llvmpipe binds 128.
 #include "ops/internal.h"
 
-enum { PART_STEP = 64 }; // elements, 256 bytes: the largest alignment that a device may ask for
+// Elements of any type that are 256 bytes or a multiple: the largest alignment that a device may ask for.
+static uint32_t part_step(const op_matmul_params *p)
+{
+    return p->a.type == GPU_F32 && p->b.type == GPU_F32 && p->c.type == GPU_F32 ? 64 : 128;
+}
 
 typedef enum axis { AXIS_NONE, AXIS_M, AXIS_N, AXIS_K } axis;
 
@@ -31,7 +35,7 @@ static uint64_t extent_c(const op_matmul_params *p)
 static axis axis_to_cut(const op_matmul_params *p, uint64_t most)
 {
     if (extent_c(p) > most)
-        return p->m > PART_STEP ? AXIS_M : AXIS_NONE;
+        return p->m > part_step(p) ? AXIS_M : AXIS_NONE;
     if (extent_a(p) > most)
         return p->layout == OP_TN ? AXIS_K : AXIS_M;
     if (extent_b(p) > most)
@@ -41,7 +45,8 @@ static axis axis_to_cut(const op_matmul_params *p, uint64_t most)
 
 static gpu_view moved(gpu_view view, uint64_t elements)
 {
-    return (gpu_view){view.buffer, view.offset + 4 * elements, view.bytes - 4 * elements};
+    const uint64_t bytes = gpu_type_bytes(view.type) * elements;
+    return (gpu_view){view.buffer, view.offset + bytes, view.bytes - bytes, view.type};
 }
 
 // The product of `count` of the axis from `first` on. Sums over k go on where the part before ended.
@@ -87,7 +92,8 @@ static void run_parts(gpu_stream *s, const op_matmul_params *whole, uint64_t mos
 {
     const axis along = axis_to_cut(whole, most);
     const uint32_t length = length_of(whole, along);
-    if (along == AXIS_NONE || length <= PART_STEP ||
+    const uint32_t least = part_step(whole);
+    if (along == AXIS_NONE || length <= least ||
         length <= whole->b_panel) { // too large still: the run says so
         op_matmul_params p = *whole;
         p.a = op_part(p.a, 0, extent_a(&p));
@@ -96,7 +102,7 @@ static void run_parts(gpu_stream *s, const op_matmul_params *whole, uint64_t mos
         op_matmul_bound(s, &p);
         return;
     }
-    const uint32_t step = whole->b_panel > PART_STEP ? whole->b_panel : PART_STEP; // whole panels
+    const uint32_t step = whole->b_panel > least ? whole->b_panel : least; // whole panels
     const uint32_t half = op_div_up(op_div_up(length, 2), step) * step;
     const op_matmul_params first = part_of(whole, along, 0, half),
                            rest = part_of(whole, along, half, length - half);
@@ -106,12 +112,13 @@ static void run_parts(gpu_stream *s, const op_matmul_params *whole, uint64_t mos
 
 static bool holds(gpu_view view, uint64_t elements)
 {
-    return view.buffer && view.bytes / 4 >= elements;
+    return view.buffer && view.bytes / gpu_type_bytes(view.type) >= elements;
 }
 
 void op_matmul_(gpu_stream *s, const op_matmul_params *params)
 {
     op_matmul_params p = *params;
+    // Of 16 bits too: lanes copy those into fp32.
     const uint64_t most = gpu_binding_limit(gpu_stream_device(s)) / 4;
     if (p.lda == 0)
         p.lda = p.layout == OP_TN ? p.m : p.k;

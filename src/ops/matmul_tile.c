@@ -22,8 +22,9 @@ static void run(gpu_stream *s, const matmul_product *x, const uint32_t *numbers)
     const uint32_t tile_m = numbers[0];
     struct matmul_params push = matmul_push(x);
     gpu_run(s, matmul_tile, .bind = {x->a.view, x->b.view, p->bias, x->c.view}, .push = &push,
-            .spec = {4 * tile_m, tile_m, p->layout == OP_TN, p->layout != OP_NT}, .spec_count = 4,
-            .groups = {op_div_up(p->n, 64), op_div_up(p->m, tile_m), x->batch},
+            .spec = {4 * tile_m, tile_m, p->layout == OP_TN, p->layout != OP_NT,
+                     matmul_format(&x->a), matmul_format(&x->b), matmul_format(&x->c)},
+            .spec_count = 7, .groups = {op_div_up(p->n, 64), op_div_up(p->m, tile_m), x->batch},
             .flops = matmul_flops(x), .bytes = matmul_bytes(x));
 }
 

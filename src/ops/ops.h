@@ -17,6 +17,9 @@
 enum { OP_NONE = 0xFFFFFFFF }; // an empty entry of an index or a label
 
 // ---- matmul.c: c = alpha * a b (+ bias) (+ c) ----
+//
+// a, b and c are of their views' types, sums and bias fp32. Rows and strides of 16-bit ones are
+// multiples of four.
 
 typedef enum op_layout {
     OP_NT, // y  = x  W^T   a [m][k], b [n][k]

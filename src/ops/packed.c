@@ -33,9 +33,11 @@ void matmul_run_packed(gpu_stream *s, const matmul_product *x)
     if (!op_must(s, p->b_panel == op_panel(gpu_stream_device(s)), "op_matmul",
                  "b is packed for another device") ||
         !op_must(s,
-                 p->layout == OP_NT && p->k % 4 == 0 && x->a.ld % 4 == 0 && x->b.ld == p->k &&
-                     !p->accumulate && x->batch == 1,
-                 "op_matmul", "b is packed: only one dense product x W^T of fours can be had"))
+                 x->a.view.type == GPU_F32 && x->b.view.type == GPU_F32 &&
+                     x->c.view.type == GPU_F32 && p->layout == OP_NT && p->k % 4 == 0 &&
+                     x->a.ld % 4 == 0 && x->b.ld == p->k && !p->accumulate && x->batch == 1,
+                 "op_matmul",
+                 "b is packed: only one dense product x W^T of fours in fp32 can be had"))
         return;
     struct matmul_params push = matmul_push(x);
     gpu_run(s, matmul_packed, .bind = {x->a.view, x->b.view, p->bias, x->c.view}, .push = &push,

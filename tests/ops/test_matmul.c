@@ -48,14 +48,16 @@ static void spoil_between_rows(tensor *x, uint32_t cols, uint32_t ld)
             x->start[i] = NAN;
 }
 
+// The types of p's views are the operands'.
 static void product_by(const matmul_variant *variant, op_matmul_params p, values kind,
                        bool with_bias)
 {
-    static const char *const layouts[] = {"nt", "nn", "tn"};
-    trial *t =
-        trial_open(device, "matmul %s %ux%ux%u ld %u %u %u values %d%s%s %s", layouts[p.layout],
-                   p.m, p.n, p.k, p.lda, p.ldb, p.ldc, kind, with_bias ? " bias" : "",
-                   p.accumulate ? " accumulate" : "", variant ? variant->family : "");
+    static const char *const layouts[] = {"nt", "nn", "tn"}, *const types[] = {"", " fp16",
+                                                                               " bf16"};
+    trial *t = trial_open(device, "matmul %s %ux%ux%u ld %u %u %u values %d%s%s %s%s%s",
+                          layouts[p.layout], p.m, p.n, p.k, p.lda, p.ldb, p.ldc, kind,
+                          with_bias ? " bias" : "", p.accumulate ? " accumulate" : "",
+                          variant ? variant->family : "", types[p.a.type], types[p.c.type]);
     matmul m = {.params = p, .variant = variant};
     size_t a = p.layout == OP_TN ? extent(p.k, p.m, p.lda) : extent(p.m, p.k, p.lda);
     size_t b = p.layout == OP_NT ? extent(p.n, p.k, p.ldb) : extent(p.k, p.n, p.ldb);
@@ -66,11 +68,14 @@ static void product_by(const matmul_variant *variant, op_matmul_params p, values
         spoil_between_rows(m.a, p.layout == OP_TN ? p.m : p.k, p.lda);
         spoil_between_rows(m.b, p.layout == OP_NT ? p.k : p.n, p.ldb);
     }
+    tensor_as(m.a, p.a.type);
+    tensor_as(m.b, p.b.type);
     if (with_bias)
         m.bias = trial_input(t, "bias", p.n, VALUES_NORMAL);
     // A start that is read when accumulating, and that stays between rows wider than n.
     size_t count = batch_extent(c, &p, p.batch.c_outer, p.batch.c_inner);
     m.c = trial_inout(t, "c", count, VALUES_NORMAL, LIMIT_FP32);
+    tensor_as(m.c, p.c.type);
     ref_matmul(&p, m.a->ref, m.b->ref, with_bias ? m.bias->ref : NULL, m.c->ref);
     trial_run(t, record, &m);
     CHECK(trial_close(&t));
@@ -186,6 +191,51 @@ TEST(rows_apart)
     }
 }
 
+// ---- 16 bits ----
+
+static const struct {
+    gpu_type a, b, c;
+} TYPES[] = {{GPU_F16, GPU_F16, GPU_F16},
+             {GPU_F16, GPU_F16, GPU_F32},
+             {GPU_BF16, GPU_BF16, GPU_BF16},
+             {GPU_BF16, GPU_BF16, GPU_F32},
+             {GPU_F32, GPU_F32, GPU_F32}};
+enum { FLOATS = BASE_COUNT(TYPES) - 1 }; // those before it are of 16 bits
+
+static op_matmul_params typed(op_matmul_params p, size_t i)
+{
+    p.a.type = TYPES[i].a;
+    p.b.type = TYPES[i].b;
+    p.c.type = TYPES[i].c;
+    return p;
+}
+
+TEST(sixteen_bits)
+{
+    static const struct {
+        uint32_t m, n, k;
+    } shapes[] = {{4, 4, 4}, {4, 132, 20}, {68, 12, 64}, {100, 68, 36}, {64, 64, 64}, {8, 8, 264}};
+    for (size_t i = 0; i < FLOATS * BASE_COUNT(shapes); i++)
+        for (op_layout layout = OP_NT; layout <= OP_TN; layout++) {
+            const size_t at = i / FLOATS;
+            op_matmul_params p = {.layout = layout, .m = shapes[at].m, .n = shapes[at].n};
+            p.k = shapes[at].k;
+            product(typed(p, i % FLOATS), VALUES_NORMAL, at % 2 == 0);
+        }
+    op_matmul_params p = {.layout = OP_NN, .m = 36, .n = 20, .k = 16, .alpha = 0.3f};
+    p.lda = 40;
+    p.ldb = 44;
+    p.ldc = 24;
+    p.accumulate = true;
+    for (size_t i = 0; i < FLOATS; i++)
+        for (p.layout = OP_NT; p.layout <= OP_TN; p.layout++)
+            product(typed(p, i), VALUES_NORMAL, i % 2);
+    p.layout = OP_NT;
+    p.a.type = GPU_F16; // of different types: no model has it, the plain kernels do
+    p.c.type = GPU_BF16;
+    product(p, VALUES_SMALL, true);
+}
+
 // ---- Variants ----
 
 static void by_every_variant(op_matmul_params p, bool with_bias)
@@ -212,6 +262,11 @@ TEST(every_variant)
         p.batch.c_inner = p.m * p.n;
         by_every_variant(p, false);
     }
+    for (size_t i = 0; i < FLOATS; i++) {
+        const op_layout layout = (op_layout)(i % 3);
+        op_matmul_params p = {.layout = layout, .m = 132, .n = 68, .k = 76};
+        by_every_variant(typed(p, i), true);
+    }
 }
 
 TEST(a_family_is_forced)
@@ -229,7 +284,7 @@ TEST(a_family_is_forced)
 
 // ---- Batches: heads in contiguous columns, as attention has them ----
 
-static void heads(uint32_t rows, uint32_t length, uint32_t count, uint32_t d)
+static void heads(uint32_t rows, uint32_t length, uint32_t count, uint32_t d, size_t types)
 {
     uint32_t hidden = count * d, square = length * length;
     op_matmul_params scores = {.layout = OP_NT, .m = length, .n = length, .k = d};
@@ -241,7 +296,7 @@ static void heads(uint32_t rows, uint32_t length, uint32_t count, uint32_t d)
     scores.batch.a_inner = scores.batch.b_inner = d;
     scores.batch.c_outer = count * square;
     scores.batch.c_inner = square;
-    product(scores, VALUES_NORMAL, false);
+    product(typed(scores, types), VALUES_NORMAL, false);
 
     op_matmul_params context = {.layout = OP_NN, .m = length, .n = d, .k = length};
     context.ldb = context.ldc = hidden;
@@ -250,19 +305,21 @@ static void heads(uint32_t rows, uint32_t length, uint32_t count, uint32_t d)
     context.batch.a_inner = square;
     context.batch.c_outer = length * hidden;
     context.batch.c_inner = d;
-    product(context, VALUES_NORMAL, false);
+    product(typed(context, types), VALUES_NORMAL, false);
     context.layout = OP_TN;
     context.accumulate = true;
-    product(context, VALUES_NORMAL, false);
+    product(typed(context, types), VALUES_NORMAL, false);
 }
 
 TEST(batches_of_heads)
 {
-    heads(1, 1, 1, 1);
-    heads(2, 17, 3, 5);
-    heads(3, 33, 2, 8);
-    heads(2, 64, 4, 32);
-    heads(1, 65, 2, 7);
+    heads(1, 1, 1, 1, FLOATS);
+    heads(2, 17, 3, 5, FLOATS);
+    heads(3, 33, 2, 8, FLOATS);
+    heads(2, 64, 4, 32, FLOATS);
+    heads(1, 65, 2, 7, FLOATS);
+    heads(2, 36, 2, 8, 0);
+    heads(2, 36, 2, 8, 2);
 }
 
 TEST(batch_with_a_shared_operand)
@@ -291,6 +348,12 @@ TEST(parts_of_what_is_beyond_one_binding)
         product((op_matmul_params){.layout = layout, .m = m, .n = 7, .k = 1065 - m}, VALUES_NORMAL,
                 false); // a alone is
     }
+    for (op_layout layout = OP_NT; layout <= OP_TN; layout++) {
+        op_matmul_params p = {.layout = layout, .m = 300, .n = 180, .k = 184};
+        product(typed(p, 0), VALUES_NORMAL, true);
+    }
+    op_matmul_params longer = {.layout = OP_TN, .m = 20, .n = 20, .k = 2600, .accumulate = true};
+    product(typed(longer, 3), VALUES_NORMAL, false);
     if (op_panel(device))
         packed(5, 1000, 64, 0, VALUES_NORMAL); // parts of whole panels
     trial *t = trial_open(device, "matmul of rows beyond one binding");
@@ -332,6 +395,11 @@ TEST(wrong_arguments_are_refused)
     m.params.batch.c_outer = 12;
     trial_refuses(t, "c", record, &m);
     m.params.batch.outer = 0;
+    if (m.a->view.buffer) {
+        m.a->view.type = GPU_F16; // rows of 5
+        trial_refuses(t, "multiples of 4", record, &m);
+        m.a->view.type = GPU_F32;
+    }
     m.variant = &(matmul_variant){"tile", {7}};
     trial_refuses(t, "does not admit", record, &m);
     CHECK(trial_close(&t));
@@ -346,6 +414,7 @@ static void on_device(vkb_device *dev)
     RUN(large_products);
     RUN(packed_weights);
     RUN(packing_is_undone);
+    RUN(sixteen_bits);
     RUN(every_variant);
     RUN(a_family_is_forced);
     RUN(rows_apart);
