@@ -145,8 +145,9 @@ void gpu_label(gpu_stream *s, const char *name);
 // A failure found by the one who records.
 void gpu_stream_fail(gpu_stream *s, vkb_status status);
 
-// Submits recorded streams, in order, behind everything submitted before. Does not wait. *ticket
-// (may be NULL) grows by one each time.
+// Submits recorded streams, in order, behind everything submitted before: in one submission to the queue,
+// or in several where one would keep a display waiting. Does not wait. *ticket (may be NULL) grows by one
+// each time.
 vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count, uint64_t *ticket);
 vkb_status gpu_wait(vkb_device *dev, uint64_t ticket); // that, and everything before it
 vkb_status gpu_wait_all(vkb_device *dev);
@@ -175,7 +176,7 @@ typedef struct gpu_counters {
     uint64_t allocations; // of device memory; buffers share them
     uint64_t pipelines, descriptor_sets, recorded_runs;
     uint64_t recorded_barriers; // between runs; those around each submission are not counted
-    uint64_t submissions;       // to the queue: a stream of many flops is several
+    uint64_t submissions;       // to the queue: streams of many flops are several
     uint64_t waits;
 } gpu_counters;
 gpu_counters gpu_count(const vkb_device *dev);
@@ -209,6 +210,9 @@ const char *gpu_notes_path(const vkb_device *dev); // NULL: nothing is kept
 
 // No more than `bytes` beyond what is allocated now, as on a small device; UINT64_MAX ends it.
 void gpu_test_limit_memory(vkb_device *dev, uint64_t bytes);
+// No more than so many operations in one submission, as on a slow device with a display; 0 ends it. For
+// streams recorded and submitted from here on.
+void gpu_test_limit_submissions(vkb_device *dev, double flops);
 // gpu_upload and gpu_download go through staging buffers even where the memory is mapped.
 void gpu_test_force_staging(vkb_device *dev, bool on);
 // No more than `bytes` in one binding, as on a device that binds little; 0 ends it.

@@ -9,6 +9,7 @@
 //   stream.c      recording, submissions          run.c        one kernel run: checks, commands
 //   hazard.c      barriers from access letters    submit.c     queue, tickets
 //   copy.c        copies and fills                times.c      timestamps
+//   bound.c       how much a submission may hold
 //   notes.c       what was found out              notes_file.c kept on disk
 //   faults.c      made for tests
 //
@@ -17,6 +18,7 @@
 #ifndef VKB_GPU_INTERNAL_H
 #define VKB_GPU_INTERNAL_H
 
+#include "gpu/bound.h"
 #include "gpu/gpu.h"
 
 #include <pthread.h>
@@ -207,6 +209,7 @@ struct vkb_device {
     VkQueue queue;
     VkSemaphore timeline; // its value is the ticket of the last finished submission
     uint64_t ticket;      // of the last submission
+    gpu_bound bound;      // of submissions
     bool lost;
     bool stuck; // lost, and working: what it works on cannot be given back
     gpu_counters counters;
@@ -255,10 +258,17 @@ bool gpu_hazard_add(gpu_hazards *since, const gpu_access *touched, size_t count)
 
 // ---- submit.c ----
 
+// What a command buffer may hold, as far as its runs let it: operations.
+double gpu_commands_flops(const vkb_device *dev);
 // Whether the device hangs in what was submitted: nothing that it may touch can be destroyed.
 bool gpu_is_stuck(vkb_device *dev);
 
 // ---- stream.c ----
+
+typedef struct gpu_commands {
+    VkCommandBuffer handle;
+    double flops;
+} gpu_commands;
 
 struct gpu_stream {
     vkb_device *dev;
@@ -280,10 +290,9 @@ struct gpu_stream {
     VkDescriptorPool sets;
     VkCommandPool pool;
     struct {
-        VkCommandBuffer *at;
+        gpu_commands *at;
         size_t count, capacity;
-    } commands;   // in order; the last one is open while recording
-    double flops; // of the open one
+    } commands; // in order; the last one is open while recording
     gpu_hazards since;
 
     struct {

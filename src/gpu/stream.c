@@ -8,13 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A submission is kept below this if its runs are, so that no display's watchdog fires: a tenth of a
-// second on a GPU that reaches 1 TFLOP/s, or 0.2 on an integrated one.
-static double max_submission_flops(const vkb_device *dev)
-{
-    return vkb_device_get_info(dev)->type == VKB_INTEGRATED ? 2e10 : 1e11;
-}
-
 // ---- Failures ----
 
 // The first failure is kept with its sentence: what comes after it only follows from it.
@@ -48,7 +41,7 @@ static const VkAccessFlags TOUCHES = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADE
 
 static VkCommandBuffer open_commands(gpu_stream *s)
 {
-    return s->commands.count ? s->commands.at[s->commands.count - 1] : NULL;
+    return s->commands.count ? s->commands.at[s->commands.count - 1].handle : NULL;
 }
 
 static void mark(gpu_stream *s, VkCommandBuffer commands)
@@ -70,7 +63,7 @@ static vkb_status begin_commands(gpu_stream *s)
 {
     vkb_device *dev = s->dev;
     if (!array_reserve(&s->commands, s->commands.count + 1))
-        return vkb_fail_memory(dev->ctx, sizeof(VkCommandBuffer), s->name);
+        return vkb_fail_memory(dev->ctx, sizeof(gpu_commands), s->name);
     VkCommandBuffer commands;
     VkResult result = dev->vk.vkAllocateCommandBuffers(
         dev->handle,
@@ -90,9 +83,8 @@ static vkb_status begin_commands(gpu_stream *s)
                       });
     if (result != VK_SUCCESS)
         return gpu_fail(dev, result, "recording stream %s", s->name);
-    s->commands.at[s->commands.count++] = commands;
+    s->commands.at[s->commands.count++] = (gpu_commands){commands, 0};
     s->since.count = 0;
-    s->flops = 0;
     gpu_object_name(dev, VK_OBJECT_TYPE_COMMAND_BUFFER, (uint64_t)(uintptr_t)commands, s->name);
     full_barrier(s, commands, WORK | VK_PIPELINE_STAGE_HOST_BIT, WRITES | VK_ACCESS_HOST_WRITE_BIT,
                  WORK, TOUCHES);
@@ -117,14 +109,15 @@ VkCommandBuffer gpu_stream_commands(gpu_stream *s, const gpu_access *touched, si
 {
     if (s->status != VKB_OK)
         return NULL;
-    if (s->flops > 0 && s->flops + flops > max_submission_flops(s->dev)) {
+    const double before = s->commands.at[s->commands.count - 1].flops;
+    if (before > 0 && before + flops > gpu_commands_flops(s->dev)) {
         gpu_stream_fail(s, end_commands(s));
         if (s->status == VKB_OK)
             gpu_stream_fail(s, begin_commands(s));
         if (s->status != VKB_OK)
             return NULL;
     }
-    s->flops += flops;
+    s->commands.at[s->commands.count - 1].flops += flops;
     VkCommandBuffer commands = open_commands(s);
     // What is timed runs alone.
     if (gpu_hazard_found(&s->since, touched, count) || (s->timed && s->since.count)) {

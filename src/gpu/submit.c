@@ -2,13 +2,42 @@
 // timeline semaphore.
 #include "gpu/internal.h"
 
+#include <math.h>
+#include <time.h>
+
 static vkb_status fail_if_lost(vkb_device *dev)
 {
     return dev->lost ? gpu_fail(dev, VK_ERROR_DEVICE_LOST, "earlier") : VKB_OK;
 }
 
+// ---- Submitting ----
+
+enum { MOST_TOGETHER = 256 };
+
+// Command buffers that go to the queue together.
+typedef struct together {
+    vkb_device *dev;
+    VkCommandBuffer commands[MOST_TOGETHER];
+    uint32_t count;
+    double flops, most; // of these; that a submission may have
+} together;
+
+// A tenth of a second on a GPU that reaches 1 TFLOP/s, or 0.2 on an integrated one.
+double gpu_commands_flops(const vkb_device *dev)
+{
+    const double few = vkb_device_get_info(dev)->type == VKB_INTEGRATED ? 2e10 : 1e11;
+    return dev->bound.forced > 0 ? dev->bound.forced : few;
+}
+
+// No display waits for a software driver.
+static double submission_flops(const vkb_device *dev)
+{
+    const bool free = vkb_device_get_info(dev)->type == VKB_SOFTWARE && dev->bound.forced <= 0;
+    return free ? INFINITY : gpu_bound_flops(&dev->bound, gpu_commands_flops(dev));
+}
+
 // One vkQueueSubmit; signals `ticket` when it is not 0.
-static VkResult submit(vkb_device *dev, VkCommandBuffer commands, uint64_t ticket)
+static VkResult submit(together *t, uint64_t ticket)
 {
     VkTimelineSemaphoreSubmitInfo value = {
         .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
@@ -18,13 +47,42 @@ static VkResult submit(vkb_device *dev, VkCommandBuffer commands, uint64_t ticke
     VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
         .pNext = ticket ? &value : NULL,
-        .commandBufferCount = commands ? 1 : 0,
-        .pCommandBuffers = &commands,
+        .commandBufferCount = t->count,
+        .pCommandBuffers = t->commands,
         .signalSemaphoreCount = ticket ? 1 : 0,
-        .pSignalSemaphores = &dev->timeline,
+        .pSignalSemaphores = &t->dev->timeline,
     };
-    dev->counters.submissions++;
-    return dev->vk.vkQueueSubmit(dev->queue, 1, &info, VK_NULL_HANDLE);
+    t->count = 0;
+    t->flops = 0;
+    t->dev->counters.submissions++;
+    return t->dev->vk.vkQueueSubmit(t->dev->queue, 1, &info, VK_NULL_HANDLE);
+}
+
+// Behind those before, which are submitted first if they would be too many with it.
+static VkResult add(together *t, const gpu_commands *commands)
+{
+    VkResult result = VK_SUCCESS;
+    if (t->count == MOST_TOGETHER || (t->count && t->flops + commands->flops > t->most))
+        result = submit(t, 0);
+    t->commands[t->count++] = commands->handle;
+    t->flops += commands->flops;
+    return result;
+}
+
+static uint64_t done_ticket(vkb_device *dev)
+{
+    uint64_t value = 0;
+    if (dev->vk.vkGetSemaphoreCounterValue(dev->handle, dev->timeline, &value) ==
+        VK_ERROR_DEVICE_LOST)
+        dev->lost = true; // the next submission or wait says so
+    return value;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count, uint64_t *ticket)
@@ -32,12 +90,18 @@ vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count,
     vkb_status status = fail_if_lost(dev);
     if (status != VKB_OK)
         return status;
-    // Each command buffer is a submission of its own, so that none takes long; the last one signals,
-    // which in a queue also covers those before it.
     VkResult result = VK_SUCCESS;
     uint64_t next = dev->ticket + 1;
     const char *name = "nothing";
     bool hangs = false; // for tests
+    double flops = 0;
+    const double now = seconds_now();
+    const uint64_t done = done_ticket(dev);
+    together t;
+    t.dev = dev;
+    t.count = 0;
+    t.flops = 0;
+    t.most = submission_flops(dev);
     for (size_t i = 0; i < count && result == VK_SUCCESS; i++) {
         const gpu_stream *s = streams[i];
         name = s->name;
@@ -46,12 +110,13 @@ vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count,
             continue;
         }
         for (size_t j = 0; j < s->commands.count && result == VK_SUCCESS; j++) {
-            bool last = i + 1 == count && j + 1 == s->commands.count;
-            result = submit(dev, s->commands.at[j], last ? next : 0);
+            result = add(&t, &s->commands.at[j]);
+            flops += s->commands.at[j].flops;
         }
     }
-    if (count == 0)
-        result = submit(dev, NULL, next);
+    // The last submission signals, which in a queue also covers those before it.
+    if (result == VK_SUCCESS)
+        result = submit(&t, hangs ? 0 : next);
     if (result != VK_SUCCESS) {
         // What was submitted before the failure has no ticket to wait for.
         if (result != VK_ERROR_DEVICE_LOST)
@@ -65,8 +130,16 @@ vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count,
     dev->ticket = next;
     for (size_t i = 0; i < count; i++)
         streams[i]->ticket = next;
+    gpu_bound_submitted(&dev->bound, next, done, flops, now);
     return VKB_OK;
 }
+
+void gpu_test_limit_submissions(vkb_device *dev, double flops)
+{
+    dev->bound.forced = flops;
+}
+
+// ---- Waiting ----
 
 static vkb_status wait_for(vkb_device *dev, uint64_t ticket, uint64_t nanoseconds)
 {
@@ -90,6 +163,7 @@ static vkb_status wait_for(vkb_device *dev, uint64_t ticket, uint64_t nanosecond
     }
     if (result != VK_SUCCESS)
         return gpu_fail(dev, result, "waiting for the device");
+    gpu_bound_ended(&dev->bound, ticket, seconds_now());
     return VKB_OK;
 }
 
@@ -115,11 +189,7 @@ vkb_status gpu_wait_all(vkb_device *dev)
 
 bool gpu_done(vkb_device *dev, uint64_t ticket)
 {
-    uint64_t value = 0;
-    VkResult result = dev->vk.vkGetSemaphoreCounterValue(dev->handle, dev->timeline, &value);
-    if (result == VK_ERROR_DEVICE_LOST)
-        dev->lost = true; // the next submission or wait says so
-    return result == VK_SUCCESS && value >= ticket;
+    return done_ticket(dev) >= ticket;
 }
 
 vkb_status gpu_run_once(vkb_device *dev, const char *name, gpu_record_fn record, void *user)

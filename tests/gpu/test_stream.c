@@ -202,6 +202,7 @@ TEST(long_streams_become_several_submissions)
     if (!pair_create(&p))
         return;
     chain c = {gpu_whole(p.a), gpu_whole(p.b), 4};
+    gpu_test_limit_submissions(dev, 1e11);
     CHECK_INT(gpu_record(dev, "heavy", false, record_heavy, &c, &s), VKB_OK);
     gpu_counters before = gpu_count(dev);
     uint64_t ticket = 0;
@@ -210,7 +211,35 @@ TEST(long_streams_become_several_submissions)
     CHECK_INT(gpu_count(dev).submissions - before.submissions, 16);
     CHECK_INT(gpu_wait(dev, ticket), VKB_OK);
     check_all(p.b, 1597); // F(17)
+    // Of the same parts, as many together as are allowed.
+    gpu_test_limit_submissions(dev, 2e11);
+    before = gpu_count(dev);
+    CHECK_INT(gpu_submit(dev, twice, 2, &ticket), VKB_OK);
+    CHECK_INT(gpu_count(dev).submissions - before.submissions, 6); // of three, and one of one
+    CHECK_INT(gpu_wait(dev, ticket), VKB_OK);
+    check_all(p.b, 3524578); // F(33)
+    gpu_test_limit_submissions(dev, 0);
     gpu_stream_destroy(&s);
+    pair_destroy(&p);
+}
+
+TEST(short_streams_are_one_submission)
+{
+    pair p;
+    gpu_stream *streams[3] = {NULL};
+    if (!pair_create(&p))
+        return;
+    chain c = {gpu_whole(p.a), gpu_whole(p.b), 1};
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(gpu_record(dev, "short", false, record_chain, &c, &streams[i]), VKB_OK);
+    const gpu_counters before = gpu_count(dev);
+    uint64_t ticket = 0;
+    CHECK_INT(gpu_submit(dev, streams, 3, &ticket), VKB_OK);
+    CHECK_INT(gpu_wait(dev, ticket), VKB_OK);
+    CHECK_INT(gpu_count(dev).submissions - before.submissions, 1);
+    check_all(p.b, 13); // F(7)
+    for (int i = 0; i < 3; i++)
+        gpu_stream_destroy(&streams[i]);
     pair_destroy(&p);
 }
 
@@ -464,6 +493,7 @@ static void all_tests(vkb_device *device)
     RUN(replays_and_counts_only_submissions);
     RUN(barriers_stand_where_they_must);
     RUN(long_streams_become_several_submissions);
+    RUN(short_streams_are_one_submission);
     RUN(scratch_is_as_large_as_the_dry_pass_asked);
     RUN(wrong_runs_are_refused_by_name);
     RUN(empty_views_get_the_first_one);
