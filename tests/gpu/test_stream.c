@@ -346,7 +346,7 @@ TEST(wrong_runs_are_refused_by_name)
         "add: binding 1 is 2048 bytes",       "add: 3 views were given", "add: no view",
         "add: workgroups of 1048576",         "add: 13 specialisation",  "add: binding 1 is 64",
         "add: binding 0 is 0 bytes",          "no multiple of 4",        "copying 64 bytes from a",
-        "copying 1024 bytes from a to b",     "scratch slot 4",          "kept",
+        "copying 1024 bytes from a to b",     "scratch slot 5",          "kept",
     };
     gpu_buffer *a = NULL, *b = NULL;
     CHECK_INT(gpu_buffer_create(dev, "a", 1024, GPU_LOCAL, &a), VKB_OK);
