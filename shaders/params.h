@@ -83,12 +83,36 @@ struct layernorm_params {
     float eps;
 };
 
+// sum = residual + dropout(x + bias), and its LayerNorm
+struct residual_norm_params {
+    uint rows, cols;
+    float eps;
+    uint site;
+    float keep; // 1 - p
+};
+
+#define LAYERNORM_BWD_ROWS 64 // of a chunk at most: what shared memory holds of them
+
+struct layernorm_bwd_params {
+    uint rows, cols;
+    uint rows_per_chunk, chunks;
+    uint site_above, site_below; // of the dropout behind the LayerNorm, of the one before it
+    float keep_above, keep_below;
+};
+
 struct columns_params {
     uint rows, cols;
     uint rows_per_chunk, chunks;
-    uint accumulate;
     uint select;   // only rows whose key equals this ...
     uint use_keys; // ... when not 0
+};
+
+#define COLUMN_FOURS 8 // fours of columns side by side, where invocations share the chunks
+
+struct columns_finish_params {
+    uint cols, chunks;
+    uint count; // of sums
+    uint accumulate;
 };
 
 struct gelu_params {

@@ -7,6 +7,7 @@
 //     vec4 x_at(i, end)       elements i .. i+3 of x; those from `end`, the row's end, on are 0
 //     ACT4_OUT(4, y)  declares activation y at binding 4, and
 //     void y_put(i, end, v)   sets elements i .. i+3 of y; those from `end` on are left alone
+//     vec4 row4_kept(v)       v as such an activation gives it back
 //     ROW4_IN, ROW4_OUT       the same for what is fp32 whatever FORMAT says: gains, gradients of weights
 //     vec4 row4_valid(i, end) 1 for the elements before `end`, else 0
 //
@@ -30,6 +31,12 @@ uvec2 row4_pack(vec4 v)
 vec4 row4_valid(uint i, uint end)
 {
     return IN_FOURS ? vec4(1) : vec4(lessThan(i + uvec4(0, 1, 2, 3), uvec4(end)));
+}
+
+// What an activation keeps of v.
+vec4 row4_kept(vec4 v)
+{
+    return IS_HALF ? row4_unpack(row4_pack(v)) : v;
 }
 
 // One memory, seen as floats, as vec4s, and as four halves a uvec2.

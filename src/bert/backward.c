@@ -2,28 +2,40 @@
 // to what the forward calls ...; w->x has its gradient in g->x.
 #include "bert/passes.h"
 
-// y = x W^T + b backward: weight and bias gradients, and dx = dy W when dx is wanted.
+// y = x W^T backward: the weight's gradient, and dx = dy W.
 //
 //   x [rows][in], dy [rows][out], W [out][in]; dx_accumulate adds to what dx holds
-static void linear_bwd(gpu_stream *s, gpu_view x, gpu_view weight, gpu_view dy, uint32_t rows,
-                       uint32_t in, uint32_t out, bool accumulate, gpu_view weight_grad,
-                       gpu_view bias_grad, gpu_view dx, bool dx_accumulate)
+static void product_bwd(gpu_stream *s, gpu_view x, gpu_view weight, gpu_view dy, uint32_t rows,
+                        uint32_t in, uint32_t out, bool accumulate, gpu_view weight_grad,
+                        gpu_view dx, bool dx_accumulate)
 {
     op_matmul(s, .layout = OP_TN, .a = dy, .b = x, .c = weight_grad, .m = out, .n = in, .k = rows,
               .accumulate = accumulate);
-    op_sum_columns(s, dy, rows, out, accumulate, bias_grad);
     op_matmul(s, .layout = OP_NN, .a = dy, .b = weight, .c = dx, .m = rows, .n = in, .k = out,
               .accumulate = dx_accumulate);
 }
 
-// The gradient before a dropout from the one behind it: dy itself when there is none, else `work`.
-static gpu_view dropout_bwd(gpu_stream *s, op_dropout dropout, gpu_view dy, uint32_t count,
-                            gpu_view work)
+// y = x W^T + b backward, where no pass that writes dy sums it up for the bias.
+static void linear_bwd(gpu_stream *s, gpu_view x, gpu_view weight, gpu_view dy, uint32_t rows,
+                       uint32_t in, uint32_t out, bool accumulate, gpu_view weight_grad,
+                       gpu_view bias_grad, gpu_view dx, bool dx_accumulate)
 {
-    if (dropout.p <= 0)
-        return dy;
-    op_dropout_apply(s, dropout, dy, count, work);
-    return work;
+    op_sum_columns(s, dy, rows, out, accumulate, bias_grad);
+    product_bwd(s, x, weight, dy, rows, in, out, accumulate, weight_grad, dx, dx_accumulate);
+}
+
+// y = LayerNorm(residual + dropout(x W^T + b)) backward, but for its product: from dy, norm.dy, to the
+// sum's gradient, norm.dx, which is the residual's too. Returns the product's.
+static gpu_view sublayer_end_bwd(gpu_stream *s, const bert_run *run, uint32_t site,
+                                 op_layernorm_grad norm)
+{
+    norm.rows = run->acts->shape.rows * run->acts->shape.length;
+    norm.cols = run->config->hidden_size;
+    norm.accumulate = run->accumulate;
+    norm.below = bert_hidden_dropout(run, site);
+    norm.dropped = run->acts->linear;
+    op_layernorm_bwd(s, &norm);
+    return norm.below.p > 0 ? norm.dropped : norm.dx;
 }
 
 // From the logits' gradient to acts->dx, the gradient of the last layer's output.
@@ -38,12 +50,20 @@ static void head_backward(gpu_stream *s, const bert_run *run)
 
     linear_bwd(s, a->transform_norm, w->word, a->logits, R, H, V, acc, g->word, g->output_bias,
                a->dhead, false);
-    op_layernorm_bwd(s, a->transform_gelu, w->transform_norm_gain, a->transform_stat, a->dhead, R,
-                     H, acc, a->dhead, g->transform_norm_gain, g->transform_norm_bias);
-    op_gelu_bwd(s, a->transform, a->dhead, R * H, c->hidden_act, a->dhead);
+    op_layernorm_bwd(s, &(op_layernorm_grad){.x = a->transform_gelu,
+                                             .gain = w->transform_norm_gain,
+                                             .stat = a->transform_stat,
+                                             .dy = a->dhead,
+                                             .dx = a->dhead,
+                                             .gain_grad = g->transform_norm_gain,
+                                             .bias_grad = g->transform_norm_bias,
+                                             .rows = R,
+                                             .cols = H,
+                                             .accumulate = acc});
+    op_gelu_bwd(s, a->transform, a->dhead, R, H, c->hidden_act, acc, a->dhead, g->transform_bias);
     // transform_norm is not read again: it takes the gradient of picked.
-    linear_bwd(s, a->picked, w->transform, a->dhead, R, H, H, acc, g->transform, g->transform_bias,
-               a->transform_norm, false);
+    product_bwd(s, a->picked, w->transform, a->dhead, R, H, H, acc, g->transform, a->transform_norm,
+                false);
     op_scatter(s, a->index, a->transform_norm, R, N, H, false, a->dx);
 }
 
@@ -70,7 +90,7 @@ static void layer_backward(gpu_stream *s, const bert_run *run, uint32_t layer)
     const vkb_config *c = run->config;
     const bert_layer_params *w = &run->weights->layers[layer], *g = &run->grads->layers[layer];
     const bert_layer_acts *a = &run->acts->layers[layer];
-    const gpu_view x = bert_layer_input(run, layer), work = run->acts->linear;
+    const gpu_view x = bert_layer_input(run, layer);
     const gpu_view dx = run->acts->dx, dsum = run->acts->dsum, dup = run->acts->dup;
     const gpu_view dq = run->acts->dq, dk = run->acts->dk, dv = run->acts->dv;
     const gpu_view dcontext = run->acts->dcontext;
@@ -78,23 +98,32 @@ static void layer_backward(gpu_stream *s, const bert_run *run, uint32_t layer)
     const uint32_t H = c->hidden_size, I = c->intermediate_size;
     const bool acc = run->accumulate;
     const op_attention attention = bert_attention(run, layer);
-    const op_dropout dense = bert_hidden_dropout(run, BERT_DENSE_SITE(layer));
-    const op_dropout down = bert_hidden_dropout(run, BERT_DOWN_SITE(layer));
 
     // out = LayerNorm(norm1 + dropout(down(gelu(up(norm1)))))
-    op_layernorm_bwd(s, a->sum2, w->norm2_gain, a->stat2, dx, N, H, acc, dsum, g->norm2_gain,
-                     g->norm2_bias);
-    const gpu_view ddown = dropout_bwd(s, down, dsum, N * H, work);
-    linear_bwd(s, a->gelu, w->down, ddown, N, I, H, acc, g->down, g->down_bias, dup, false);
-    op_gelu_bwd(s, a->up, dup, N * I, c->hidden_act, dup);
-    linear_bwd(s, a->norm1, w->up, dup, N, H, I, acc, g->up, g->up_bias, dsum, true);
+    const gpu_view ddown = sublayer_end_bwd(s, run, BERT_DOWN_SITE(layer),
+                                            (op_layernorm_grad){.x = a->sum2,
+                                                                .gain = w->norm2_gain,
+                                                                .stat = a->stat2,
+                                                                .dy = dx,
+                                                                .dx = dsum,
+                                                                .gain_grad = g->norm2_gain,
+                                                                .bias_grad = g->norm2_bias,
+                                                                .x_bias_grad = g->down_bias});
+    product_bwd(s, a->gelu, w->down, ddown, N, I, H, acc, g->down, dup, false);
+    op_gelu_bwd(s, a->up, dup, N, I, c->hidden_act, acc, dup, g->up_bias);
+    product_bwd(s, a->norm1, w->up, dup, N, H, I, acc, g->up, dsum, true);
 
     // norm1 = LayerNorm(x + dropout(dense(context)))
-    op_layernorm_bwd(s, a->sum1, w->norm1_gain, a->stat1, dsum, N, H, acc, dx, g->norm1_gain,
-                     g->norm1_bias);
-    const gpu_view ddense = dropout_bwd(s, dense, dx, N * H, work);
-    linear_bwd(s, a->context, w->dense, ddense, N, H, H, acc, g->dense, g->dense_bias, dcontext,
-               false);
+    const gpu_view ddense = sublayer_end_bwd(s, run, BERT_DENSE_SITE(layer),
+                                             (op_layernorm_grad){.x = a->sum1,
+                                                                 .gain = w->norm1_gain,
+                                                                 .stat = a->stat1,
+                                                                 .dy = dsum,
+                                                                 .dx = dx,
+                                                                 .gain_grad = g->norm1_gain,
+                                                                 .bias_grad = g->norm1_bias,
+                                                                 .x_bias_grad = g->dense_bias});
+    product_bwd(s, a->context, w->dense, ddense, N, H, H, acc, g->dense, dcontext, false);
     op_attention_bwd(s, &attention);
     linear_bwd(s, x, w->query, dq, N, H, H, acc, g->query, g->query_bias, dx, true);
     linear_bwd(s, x, w->key, dk, N, H, H, acc, g->key, g->key_bias, dx, true);
@@ -108,10 +137,17 @@ static void embeddings_backward(gpu_stream *s, const bert_run *run)
     const uint32_t N = a->shape.rows * a->shape.length, H = run->config->hidden_size;
     const op_embedding embedding = bert_embedding(run);
 
-    const op_dropout dropout = bert_hidden_dropout(run, BERT_EMBED_SITE);
-    const gpu_view dnorm = dropout_bwd(s, dropout, a->dx, N * H, a->linear);
-    op_layernorm_bwd(s, a->embed_sum, w->embed_gain, a->embed_stat, dnorm, N, H, run->accumulate,
-                     a->dsum, g->embed_gain, g->embed_bias);
+    op_layernorm_bwd(s, &(op_layernorm_grad){.x = a->embed_sum,
+                                             .gain = w->embed_gain,
+                                             .stat = a->embed_stat,
+                                             .dy = a->dx,
+                                             .dx = a->dsum,
+                                             .gain_grad = g->embed_gain,
+                                             .bias_grad = g->embed_bias,
+                                             .rows = N,
+                                             .cols = H,
+                                             .accumulate = run->accumulate,
+                                             .above = bert_hidden_dropout(run, BERT_EMBED_SITE)});
     // The MLM head has written g->word already; the other two tables only get what is added here.
     if (!run->accumulate) {
         if (run->objective == VKB_OBJECTIVE_NSP)

@@ -25,31 +25,57 @@ static void embeddings(gpu_stream *s, const bert_run *run)
         op_dropout_apply(s, dropout, a->embed_norm, N * H, a->embed_out);
 }
 
+// y = LayerNorm(sum), sum = residual + dropout(x W^T + b): the end of both sub-layers.
+//
+//   x [N][in], W [H][in], the others [N][H]
+static void sublayer_end(gpu_stream *s, const bert_run *run, gpu_view x, uint32_t in,
+                         gpu_view weight, op_residual_norm norm)
+{
+    const uint32_t N = run->acts->shape.rows * run->acts->shape.length;
+    const uint32_t H = run->config->hidden_size;
+    linear(s, run, x, weight, (gpu_view){0}, N, in, H, run->acts->linear);
+    norm.x = run->acts->linear;
+    norm.rows = N;
+    norm.cols = H;
+    norm.eps = run->config->layer_norm_eps;
+    op_residual_norm_fwd(s, &norm);
+}
+
 void bert_layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
 {
     const vkb_config *c = run->config;
     const bert_layer_params *w = &run->weights->layers[layer];
     const bert_layer_acts *a = &run->acts->layers[layer];
-    const gpu_view x = bert_layer_input(run, layer), work = run->acts->linear;
+    const gpu_view x = bert_layer_input(run, layer);
     const uint32_t N = run->acts->shape.rows * run->acts->shape.length;
     const uint32_t H = c->hidden_size, I = c->intermediate_size;
-    const float eps = c->layer_norm_eps;
     const op_attention attention = bert_attention(run, layer);
 
     linear(s, run, x, w->query, w->query_bias, N, H, H, a->q); // [N][H]
     linear(s, run, x, w->key, w->key_bias, N, H, H, a->k);
     linear(s, run, x, w->value, w->value_bias, N, H, H, a->v);
-    op_attention_fwd(s, &attention);                                    // context [N][H]
-    linear(s, run, a->context, w->dense, w->dense_bias, N, H, H, work); // [N][H]
-    op_dropout_add(s, bert_hidden_dropout(run, BERT_DENSE_SITE(layer)), work, x, N * H, a->sum1);
-    op_layernorm_fwd(s, a->sum1, w->norm1_gain, w->norm1_bias, N, H, eps, a->norm1, a->stat1);
+    op_attention_fwd(s, &attention); // context [N][H]
+    sublayer_end(s, run, a->context, H, w->dense,
+                 (op_residual_norm){.x_bias = w->dense_bias,
+                                    .residual = x,
+                                    .gain = w->norm1_gain,
+                                    .bias = w->norm1_bias,
+                                    .sum = a->sum1,
+                                    .y = a->norm1,
+                                    .stat = a->stat1,
+                                    .dropout = bert_hidden_dropout(run, BERT_DENSE_SITE(layer))});
 
     linear(s, run, a->norm1, w->up, w->up_bias, N, H, I, a->up); // [N][I]
     op_gelu_fwd(s, a->up, N * I, c->hidden_act, a->gelu);
-    linear(s, run, a->gelu, w->down, w->down_bias, N, I, H, work); // [N][H]
-    op_dropout_add(s, bert_hidden_dropout(run, BERT_DOWN_SITE(layer)), work, a->norm1, N * H,
-                   a->sum2);
-    op_layernorm_fwd(s, a->sum2, w->norm2_gain, w->norm2_bias, N, H, eps, a->out, a->stat2);
+    sublayer_end(s, run, a->gelu, I, w->down,
+                 (op_residual_norm){.x_bias = w->down_bias,
+                                    .residual = a->norm1,
+                                    .gain = w->norm2_gain,
+                                    .bias = w->norm2_bias,
+                                    .sum = a->sum2,
+                                    .y = a->out,
+                                    .stat = a->stat2,
+                                    .dropout = bert_hidden_dropout(run, BERT_DOWN_SITE(layer))});
 }
 
 void bert_forward(gpu_stream *s, const bert_run *run)

@@ -17,19 +17,23 @@ columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols,
     return plan;
 }
 
-void columns_finish(gpu_stream *s, const columns_plan *plan, gpu_view partial, uint32_t cols,
-                    bool accumulate, gpu_view sums)
+void columns_finish(gpu_stream *s, gpu_view partial, uint32_t chunks, uint32_t cols,
+                    bool accumulate, const gpu_view *sums, uint32_t count)
 {
-    gpu_run(s, columns_finish, .bind = {partial, sums},
-            .push = &(struct columns_params){.cols = cols,
-                                             .chunks = plan->chunks,
-                                             .accumulate = accumulate},
-            .spec = {plan->size, 0, plan->format}, .spec_count = 3,
-            .groups = gpu_items(plan->blocks), .flops = (double)plan->chunks * cols);
+    const bool shared = !op_is_software(s);
+    const uint32_t size = shared ? op_group_for(s, 256).size : 64;
+    const uint32_t fours = shared ? COLUMN_FOURS : size;
+    gpu_run(s, columns_finish,
+            .bind = {partial, sums[0], sums[count > 1 ? 1 : 0], sums[count > 2 ? 2 : 0]},
+            .push = &(struct columns_finish_params){cols, chunks, count, accumulate},
+            .spec = {size, shared, op_format(GPU_F32, cols)}, .spec_count = 3,
+            .groups = gpu_items((uint64_t)count * op_div_up(cols, 4ull * fours)),
+            .flops = (double)count * chunks * cols,
+            .bytes = 4.0 * count * cols * (chunks + (accumulate ? 2 : 1)));
 }
 
 static void sum_columns(gpu_stream *s, const char *op, gpu_view x, gpu_view keys,
-                        struct columns_params p, gpu_view sums)
+                        struct columns_params p, bool accumulate, gpu_view sums)
 {
     if (!op_has_act(s, op, "x", x, p.rows, p.cols) || !op_has(s, op, "sums", sums, p.cols) ||
         (p.use_keys && !op_has(s, op, "keys", keys, p.rows)))
@@ -42,7 +46,7 @@ static void sum_columns(gpu_stream *s, const char *op, gpu_view x, gpu_view keys
             .spec = {plan.size, 0, plan.format}, .spec_count = 3,
             .groups = gpu_items((uint64_t)plan.blocks * plan.chunks),
             .flops = (double)p.rows * p.cols);
-    columns_finish(s, &plan, partial, p.cols, p.accumulate, sums);
+    columns_finish(s, partial, plan.chunks, p.cols, accumulate, &sums, 1);
 }
 
 void op_sum_columns(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, bool accumulate,
@@ -57,10 +61,8 @@ void op_sum_columns(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, boo
         const uint32_t count = rows - first < part ? rows - first : part;
         sum_columns(s, op,
                     part == rows ? x : op_part(x, (uint64_t)first * cols, (uint64_t)count * cols),
-                    (gpu_view){0},
-                    (struct columns_params){
-                        .rows = count, .cols = cols, .accumulate = accumulate || first > 0},
-                    sums);
+                    (gpu_view){0}, (struct columns_params){.rows = count, .cols = cols},
+                    accumulate || first > 0, sums);
         first += count;
     } while (first < rows);
 }
@@ -68,7 +70,6 @@ void op_sum_columns(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, boo
 void op_sum_columns_where(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, gpu_view keys,
                           uint32_t select, bool accumulate, gpu_view sums)
 {
-    struct columns_params p = {
-        .rows = rows, .cols = cols, .accumulate = accumulate, .select = select, .use_keys = 1};
-    sum_columns(s, "op_sum_columns_where", x, keys, p, sums);
+    struct columns_params p = {.rows = rows, .cols = cols, .select = select, .use_keys = 1};
+    sum_columns(s, "op_sum_columns_where", x, keys, p, accumulate, sums);
 }

@@ -12,8 +12,8 @@ typedef struct columns_plan {
 } columns_plan;
 columns_plan columns_plan_for(const gpu_stream *s, uint32_t rows, uint32_t cols, gpu_type type);
 
-// sums [cols] (+)= the sum over partial [chunks][cols].
-void columns_finish(gpu_stream *s, const columns_plan *plan, gpu_view partial, uint32_t cols,
-                    bool accumulate, gpu_view sums);
+// sums[i] [cols] (+)= the sum over partial [i][chunks][cols], for one to three sums.
+void columns_finish(gpu_stream *s, gpu_view partial, uint32_t chunks, uint32_t cols,
+                    bool accumulate, const gpu_view *sums, uint32_t count);
 
 #endif

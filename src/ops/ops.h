@@ -90,28 +90,6 @@ void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y);
 // the order of the tokens: no float atomics.
 void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy);
 
-// ---- layernorm.c: y = (x - mean) * rstd * gain + bias over the last axis, biased variance ----
-
-// stat [rows][2]: mean, rstd = 1 / sqrt(variance + eps)
-void op_layernorm_fwd(gpu_stream *s, gpu_view x, gpu_view gain, gpu_view bias, uint32_t rows,
-                      uint32_t cols, float eps, gpu_view y, gpu_view stat);
-// dx may be dy.
-void op_layernorm_bwd(gpu_stream *s, gpu_view x, gpu_view gain, gpu_view stat, gpu_view dy,
-                      uint32_t rows, uint32_t cols, bool accumulate, gpu_view dx,
-                      gpu_view gain_grad, gpu_view bias_grad);
-
-// ---- gelu.c: erf form, or tanh form 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ----
-
-void op_gelu_fwd(gpu_stream *s, gpu_view x, uint32_t count, vkb_activation form, gpu_view y);
-void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t count, vkb_activation form,
-                 gpu_view dx); // dx may be dy
-
-// ---- tanh.c ----
-
-void op_tanh_fwd(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y);
-// dx may be dy.
-void op_tanh_bwd(gpu_stream *s, gpu_view y, gpu_view dy, uint32_t count, gpu_view dx);
-
 // ---- dropout.c: inverted scaling; Philox counter (element / 4, site, step), key seed of step_in ----
 
 typedef struct op_dropout {
@@ -121,8 +99,6 @@ typedef struct op_dropout {
 } op_dropout;
 
 void op_dropout_apply(gpu_stream *s, op_dropout d, gpu_view x, uint32_t count, gpu_view y);
-void op_dropout_add(gpu_stream *s, op_dropout d, gpu_view x, gpu_view residual, uint32_t count,
-                    gpu_view y);                                    // y = residual + dropout(x)
 void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y); // y += x
 
 // ---- cast.c ----
@@ -130,6 +106,50 @@ void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y); // y += x
 // y = x in another type: one of them is fp32, the other fp16 or bf16, rounded to the nearest. count: of
 // fours.
 void op_cast(gpu_stream *s, gpu_view x, uint64_t count, gpu_view y);
+
+// ---- layernorm.c: y = (x - mean) * rstd * gain + bias over the last axis, biased variance ----
+
+// stat [rows][2]: mean, rstd = 1 / sqrt(variance + eps)
+void op_layernorm_fwd(gpu_stream *s, gpu_view x, gpu_view gain, gpu_view bias, uint32_t rows,
+                      uint32_t cols, float eps, gpu_view y, gpu_view stat);
+
+// The end of a sub-layer in one pass: sum = residual + dropout(x + x_bias), y its LayerNorm.
+typedef struct op_residual_norm {
+    gpu_view x, x_bias, residual; // x_bias [cols], optional
+    gpu_view gain, bias;
+    gpu_view sum, y, stat; // sum may be x or residual
+    uint32_t rows, cols;
+    float eps;
+    op_dropout dropout;
+} op_residual_norm;
+void op_residual_norm_fwd(gpu_stream *s, const op_residual_norm *n);
+
+// LayerNorm's backward, and what reads the same tensors in the same pass.
+typedef struct op_layernorm_grad {
+    gpu_view x, gain, stat, dy; // x: what was normalised
+    gpu_view dx;                // may be dy
+    gpu_view gain_grad, bias_grad;
+    uint32_t rows, cols;
+    bool accumulate;
+    op_dropout above;     // stood behind the LayerNorm: dy is the gradient behind it
+    op_dropout below;     // stood before the addition that made x:
+    gpu_view dropped;     // dropout(dx), only with below.p > 0
+    gpu_view x_bias_grad; // optional: sums over the rows of dropped, or of dx without a dropout
+} op_layernorm_grad;
+void op_layernorm_bwd(gpu_stream *s, const op_layernorm_grad *g);
+
+// ---- gelu.c: erf form, or tanh form 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ----
+
+void op_gelu_fwd(gpu_stream *s, gpu_view x, uint32_t count, vkb_activation form, gpu_view y);
+// x [rows][cols]; dx may be dy. bias_grad (+)= the sums of dx over the rows: of the bias that x holds.
+void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t rows, uint32_t cols,
+                 vkb_activation form, bool accumulate, gpu_view dx, gpu_view bias_grad);
+
+// ---- tanh.c ----
+
+void op_tanh_fwd(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y);
+// dx may be dy.
+void op_tanh_bwd(gpu_stream *s, gpu_view y, gpu_view dy, uint32_t count, gpu_view dx);
 
 // ---- attention.c: softmax(q k^T / sqrt(d) + mask) v, heads in contiguous columns ----
 
