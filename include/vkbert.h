@@ -625,6 +625,11 @@ typedef struct vkb_train_params {         // 0: the default in brackets, where o
                              // that training takes about this long
     vkb_mask_params mask;
     vkb_objective objective;
+    // Of activations, their gradients, and the copy of the weights that products read [fp32]. Weights,
+    // moments, sums and losses are fp32 always. With fp16 gradients are scaled, as by
+    // torch.amp.GradScaler: a step whose gradients overflow changes nothing and halves the scale.
+    // hidden_size, a head and intermediate_size must be multiples of 4 then.
+    vkb_precision precision;
     uint64_t seed;
 } vkb_train_params;
 
@@ -639,6 +644,8 @@ typedef struct vkb_metrics {
         next_sentence_accuracy; // of the step's rows; 0 without the objective
     uint64_t masked_tokens,
         overflowed_tokens; // overflowed: drawn beyond capacity and left unmasked
+    double loss_scale;      // of this step; 0 but in fp16
+    uint64_t skipped_steps; // so far, whose gradients were not finite
     uint64_t stalls;       // times so far that the device had nothing to do because rows were late
     double seconds;        // since the trainer's first step
     double tokens_per_second; // over the last steps

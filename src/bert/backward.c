@@ -81,7 +81,12 @@ static void pair_backward(gpu_stream *s, const bert_run *run)
     // pooler_sum is not read again: it takes the gradient of pooler_in.
     linear_bwd(s, a->pooler_in, w->pooler, a->dpooled, B, H, H, acc, g->pooler, g->pooler_bias,
                a->pooler_sum, false);
-    op_scatter(s, a->first, a->pooler_sum, B, N, H, run->objective == VKB_OBJECTIVE_MLM_NSP, a->dx);
+    gpu_view dhidden = a->pooler_sum;
+    if (a->dx.type != GPU_F32) {
+        dhidden = a->first_hidden;
+        op_cast(s, a->pooler_sum, (uint64_t)B * H, dhidden);
+    }
+    op_scatter(s, a->first, dhidden, B, N, H, run->objective == VKB_OBJECTIVE_MLM_NSP, a->dx);
 }
 
 // acts->dx: gradient of the layer's output on entry, of its input on return.

@@ -85,6 +85,13 @@ typedef struct bert_params {
 vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
                               const char *what, bert_params *out);
 void bert_params_free(bert_params *params);
+// What products read of the weights where a pass is in 16 bits: a copy of every slab of matrices; the
+// other fields, and those of the pair head, whose few rows are computed in fp32, are the weights' own.
+// Whoever made it casts the weights into it once (bert_halves_slab); bert_update keeps it then.
+vkb_status bert_halves_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
+                              const bert_params *weights, gpu_type type, bert_params *out);
+gpu_view bert_halves_slab(const bert_params *halves, uint32_t slab, gpu_type type);
+uint64_t bert_halves_bytes(const bert_layout *layout);
 gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor);
 
 // ---- Model ----
@@ -170,7 +177,8 @@ bool bert_acts_plan(const vkb_device_info *device, const vkb_config *config, ber
 
 typedef struct bert_run {
     const vkb_config *config;
-    const bert_params *weights;
+    const bert_params *weights; // of products and vectors: bert_halves, or the masters
+    const bert_params *masters; // fp32: what embeddings are looked up in, and updates change; NULL: the weights
     uint32_t panel;           // of packed weights (op_panel), forward only; 0: as they lie
     const bert_params *grads; // backward only
     const bert_acts *acts;

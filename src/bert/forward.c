@@ -113,7 +113,13 @@ static void pair_head(gpu_stream *s, const bert_run *run)
     const uint32_t B = a->shape.rows, H = run->config->hidden_size;
     const gpu_view hidden = bert_layer_input(run, run->config->num_hidden_layers);
 
-    op_gather(s, a->first, hidden, B, H, a->pooler_in);                              // [B][H]
+    // In fp32 whatever the rest is: its rows are few, and of two classes.
+    if (hidden.type == GPU_F32) {
+        op_gather(s, a->first, hidden, B, H, a->pooler_in); // [B][H]
+    } else {
+        op_gather(s, a->first, hidden, B, H, a->first_hidden);
+        op_cast(s, a->first_hidden, (uint64_t)B * H, a->pooler_in);
+    }
     linear(s, run, a->pooler_in, w->pooler, w->pooler_bias, B, H, H, a->pooler_sum); // [B][H]
     op_tanh_fwd(s, a->pooler_sum, B * H, a->pooled);
     linear(s, run, a->pooled, w->relation, w->relation_bias, B, H, 2, a->pair_logits); // [B][2]

@@ -115,26 +115,46 @@ gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor)
     return gpu_part(gpu_whole(params->slabs[tensor->slab]), tensor->offset, tensor->bytes);
 }
 
+// The tensor in this copy, or in the weights where the copy has none of its slab.
+static gpu_view tensor_view(const bert_params *p, const bert_params *weights, const bert_tensor *t,
+                            gpu_type type)
+{
+    const uint64_t size = gpu_type_bytes(type);
+    if (!p->slabs[t->slab])
+        return bert_params_view(weights, t);
+    gpu_view slab = gpu_whole(p->slabs[t->slab]);
+    return gpu_typed(gpu_part(slab, t->offset / 4 * size, t->bytes / 4 * size), type);
+}
+
 // Points every field of params.def at its tensor, in the order of tensors_list.
-static void views_set(bert_params *p, const bert_layout *layout, uint32_t layers)
+static void views_set(bert_params *p, const bert_layout *layout, uint32_t layers,
+                      const bert_params *weights, gpu_type type)
 {
     const bert_tensor *t = layout->tensors, *end = t + layout->tensor_count;
-#define PARAM(field, name, rows, cols, decay, init) p->field = bert_params_view(p, t++);
-#define HEAD(field, name, rows, cols, decay, init) p->field = bert_params_view(p, t++);
+#define VIEW tensor_view(p, weights, t++, type)
+#define PARAM(field, name, rows, cols, decay, init) p->field = VIEW;
+#define HEAD(field, name, rows, cols, decay, init) p->field = VIEW;
 #include "bert/params.def"
     for (uint32_t layer = 0; layer < layers; layer++) {
-#define LAYER(field, name, rows, cols, decay, init)                                                \
-    p->layers[layer].field = bert_params_view(p, t++);
+#define LAYER(field, name, rows, cols, decay, init) p->layers[layer].field = VIEW;
 #include "bert/params.def"
     }
     if (t == end)
         return;
-#define PAIR(field, name, rows, cols, decay, init) p->field = bert_params_view(p, t++);
+#define PAIR(field, name, rows, cols, decay, init) p->field = VIEW;
 #include "bert/params.def"
+#undef VIEW
 }
 
-vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
-                              const char *what, bert_params *out)
+static bool slab_is_halved(const bert_slab *slab)
+{
+    return slab->decay == BERT_DECAY && slab->part != BERT_PAIR_HEAD;
+}
+
+// weights NULL: a copy of everything in fp32, else what bert_halves_create documents.
+static vkb_status params_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
+                                const char *what, const bert_params *weights, gpu_type type,
+                                bert_params *out)
 {
     vkb_status status = VKB_OK;
     bert_params params = {.slab_count = layout->slab_count,
@@ -143,20 +163,50 @@ vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32
     if (!params.slabs || !params.layers)
         BASE_TRY(vkb_fail_memory(gpu_context(dev), layers * sizeof(*params.layers), what));
     for (uint32_t i = 0; i < layout->slab_count; i++) {
-        const char *only = layout->slabs[i].only;
+        const bert_slab *slab = &layout->slabs[i];
         char name[128];
-        if (only)
-            snprintf(name, sizeof(name), "%s of %s", what, only);
+        if (weights && !slab_is_halved(slab))
+            continue;
+        if (slab->only)
+            snprintf(name, sizeof(name), "%s of %s", what, slab->only);
         else
             snprintf(name, sizeof(name), "%s %u", what, i);
-        BASE_TRY(gpu_buffer_create(dev, name, layout->slabs[i].bytes, GPU_LOCAL, &params.slabs[i]));
+        BASE_TRY(gpu_buffer_create(dev, name, slab->bytes / 4 * gpu_type_bytes(type), GPU_LOCAL,
+                                   &params.slabs[i]));
     }
-    views_set(&params, layout, layers);
+    views_set(&params, layout, layers, weights, type);
     *out = params;
     return VKB_OK;
 cleanup:
     bert_params_free(&params);
     return status;
+}
+
+vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
+                              const char *what, bert_params *out)
+{
+    return params_create(dev, layout, layers, what, NULL, GPU_F32, out);
+}
+
+vkb_status bert_halves_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
+                              const bert_params *weights, gpu_type type, bert_params *out)
+{
+    return params_create(dev, layout, layers, "16-bit weights", weights, type, out);
+}
+
+// The whole of a slab's copy; empty: it has none.
+gpu_view bert_halves_slab(const bert_params *halves, uint32_t slab, gpu_type type)
+{
+    gpu_buffer *buffer = halves->slabs ? halves->slabs[slab] : NULL;
+    return buffer ? gpu_typed(gpu_whole(buffer), type) : (gpu_view){0};
+}
+
+uint64_t bert_halves_bytes(const bert_layout *layout)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < layout->slab_count; i++)
+        bytes += slab_is_halved(&layout->slabs[i]) ? layout->slabs[i].bytes / 2 : 0;
+    return bytes;
 }
 
 void bert_params_free(bert_params *params)

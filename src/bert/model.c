@@ -21,7 +21,7 @@ static vkb_status model_allocate(vkb_device *dev, const vkb_config *config, vkb_
     model->dev = dev;
     model->config = *config;
     BASE_TRY(
-        bert_layout_create(gpu_context(dev), config, limit, gpu_alignment(dev), &model->layout));
+        bert_layout_create(gpu_context(dev), config, limit, 2 * gpu_alignment(dev), &model->layout));
     BASE_TRY(bert_params_create(dev, &model->layout, config->num_hidden_layers, "weights",
                                 &model->weights));
     *out = model;

@@ -31,7 +31,7 @@ static inline gpu_view bert_layer_input(const bert_run *run, uint32_t layer)
 static inline op_embedding bert_embedding(const bert_run *run)
 {
     const bert_acts *a = run->acts;
-    const bert_params *w = run->weights, *g = run->grads;
+    const bert_params *w = run->masters ? run->masters : run->weights, *g = run->grads;
     return (op_embedding){
         .ids = a->ids,
         .types = a->types,

@@ -16,6 +16,8 @@ void bert_update(gpu_stream *s, const bert_run *run, const bert_layout *layout,
         if (is_trained(layout->slabs[i].part, run->objective))
             grads[count++] = gpu_whole(run->grads->slabs[i]);
 
+    const bool copied = run->weights != run->masters;
+    const gpu_type type = bert_gpu_type(run->acts->shape.precision);
     gpu_label(s, "optimiser");
     op_grad_norm(s, grads, count, run->objective == VKB_OBJECTIVE_NSP, &run->scaling, run->step,
                  run->step_out);
@@ -25,7 +27,8 @@ void bert_update(gpu_stream *s, const bert_run *run, const bert_layout *layout,
         const op_adamw update = {
             .step = run->step,
             .step_out = run->step_out,
-            .weights = gpu_whole(run->weights->slabs[i]),
+            .weights = gpu_whole(run->masters->slabs[i]),
+            .copy = copied ? bert_halves_slab(run->weights, i, type) : (gpu_view){0},
             .grads = gpu_whole(run->grads->slabs[i]),
             .m = gpu_whole(exp_avg->slabs[i]),
             .v = gpu_whole(exp_avg_sq->slabs[i]),

@@ -41,7 +41,13 @@ static bool number_get(const cJSON *object, const char *key, uint64_t *value)
 
 // ---- Saving ----
 
-static char *state_print(const vkb_trainer *t)
+// Of loss scaling; a state without them is of a run without it.
+#define SCALE_LIST(X)                                                                              \
+    X("loss_scale_bits", bits)                                                                     \
+    X("loss_scale_good_steps", good)                                                               \
+    X("skipped_steps", skipped)
+
+static char *state_print(const vkb_trainer *t, const train_scale_state *scale)
 {
     bool ok = true;
     cJSON *state = cJSON_CreateObject();
@@ -56,6 +62,9 @@ static char *state_print(const vkb_trainer *t)
 #define X(key, member) ok = ok && number_add(own, key, t->member);
     STATE_LIST(X)
 #undef X
+#define X(key, member) ok = ok && (!t->scaling || number_add(own, key, scale->member));
+    SCALE_LIST(X)
+#undef X
     char *text = ok ? cJSON_Print(state) : NULL;
     cJSON_Delete(state);
     return text;
@@ -65,12 +74,14 @@ vkb_status vkb_trainer_save_state(vkb_trainer *t, const char *folder)
 {
     vkb_status status = VKB_OK;
     vkb_context *ctx = gpu_context(t->model->dev);
+    train_scale_state scale;
     char *text = NULL, *path = path_join(folder, STATE_FILE);
     if (!path)
         BASE_TRY(vkb_fail_memory(ctx, strlen(folder), "a path"));
     BASE_TRY(vkb_trainer_finish(t, NULL));
     BASE_TRY(folder_create(ctx, folder));
-    text = state_print(t);
+    BASE_TRY(train_scale_get(t, &scale));
+    text = state_print(t, &scale);
     if (!text)
         BASE_TRY(vkb_fail_memory(ctx, 4096, STATE_FILE));
     BASE_TRY(file_write_whole(ctx, path, text, strlen(text)));
@@ -126,6 +137,13 @@ static vkb_status state_read(vkb_trainer *t, const char *path, const cJSON *stat
                         (unsigned long long)vkb_dataset_rows(t->data));
     t->at.step = (uint64_t)step->valuedouble;
     t->at.seconds = seconds->valuedouble;
+    train_scale_state scale = {0};
+#define X(key, member) number_get(own, key, &scale.member);
+    SCALE_LIST(X)
+#undef X
+    vkb_status status = train_scale_set(t, &scale);
+    if (status != VKB_OK)
+        return status;
     // A run that was fitted to a time keeps the length it had; else the flags decide anew.
     if (t->params.max_seconds > 0)
         t->at.max_steps = (uint64_t)max_steps->valuedouble;

@@ -51,6 +51,7 @@ vkb_status train_shape(vkb_context *ctx, const vkb_train_params *params, uint32_
         .length = length,
         .predictions = train_capacity(&params->mask, params->objective, (uint32_t)tokens),
         .training = true,
+        .precision = params->precision,
     };
     return VKB_OK;
 }
@@ -95,6 +96,8 @@ vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_device *device, const vk
     const char *copies[] = {"weights", "gradients", "exp_avg", "exp_avg_sq"};
     for (size_t i = 0; i < BASE_COUNT(copies); i++)
         plan_add(&list, copies[i], 4 * layout.elements, 0);
+    if (params.precision != VKB_FP32)
+        plan_add(&list, "16-bit weights", bert_halves_bytes(&layout), 0);
     bert_layout_free(&layout);
     if (!bert_acts_plan(device ? vkb_device_get_info(device) : &any_gpu, config, shape, plan_add,
                         &list)) {

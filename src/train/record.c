@@ -8,12 +8,14 @@ static bert_run trainer_run(const vkb_trainer *t, bool accumulate)
 {
     return (bert_run){
         .config = &t->model->config,
-        .weights = &t->model->weights,
+        .weights = t->halves.slabs ? &t->halves : &t->model->weights,
+        .masters = &t->model->weights,
         .grads = &t->grads,
         .acts = &t->acts,
         .step = gpu_whole(t->inputs.step),
         .step_out = gpu_whole(t->step_out),
         .objective = t->params.objective,
+        .scaling = train_scaling(t),
         .dropout = true,
         .accumulate = accumulate,
     };

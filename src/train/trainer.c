@@ -66,6 +66,7 @@ static vkb_status trainer_allocate(vkb_trainer *t)
     BASE_TRY(bert_params_create(dev, layout, layers, "exp_avg_sq", &t->exp_avg_sq));
     BASE_TRY(bert_acts_create(dev, c, shape, &t->acts));
     BASE_TRY(gpu_buffer_create(dev, "step_out", sizeof(struct step_out), GPU_LOCAL, &t->step_out));
+    BASE_TRY(train_precision_create(t));
 cleanup:
     return status;
 }
@@ -120,6 +121,7 @@ void vkb_trainer_destroy(vkb_trainer **trainer)
     train_feeder_destroy(&t->feeder);
     train_inputs_free(&t->inputs);
     gpu_buffer_destroy(&t->step_out);
+    train_precision_free(t);
     bert_acts_free(&t->acts);
     bert_params_free(&t->grads);
     bert_params_free(&t->exp_avg);
@@ -159,6 +161,8 @@ static void result_take(vkb_trainer *t, train_result *result)
     m.grad_norm = out->grad_norm;
     m.masked_tokens = out->predictions;
     m.overflowed_tokens = out->overflow;
+    m.loss_scale = t->scaling ? out->loss_scale : 0;
+    m.skipped_steps = out->skipped;
     m.stalls = t->stalls;
     m.max_steps = t->at.max_steps;
     m.seconds = used;

@@ -43,6 +43,8 @@ struct vkb_trainer {
     uint64_t steps_per_epoch;
 
     bert_params grads, exp_avg, exp_avg_sq;
+    bert_params halves;  // of the weights, for products in 16 bits; else empty
+    gpu_buffer *scaling; // struct loss_scale, in fp16; else NULL
     bert_acts acts;
     train_inputs inputs;
     gpu_buffer *step_out;
@@ -69,6 +71,17 @@ vkb_status train_check_rows(const vkb_model *model, const vkb_tokenizer *tok,
 // VKB_BAD_ARGUMENT: more tokens than 32 bits count.
 vkb_status train_shape(vkb_context *ctx, const vkb_train_params *params, uint32_t length,
                        bert_shape *shape);
+
+// precision.c: what 16 bits need. Creates halves and scaling, where the precision wants them.
+vkb_status train_precision_create(vkb_trainer *trainer);
+void train_precision_free(vkb_trainer *trainer);
+op_scaling train_scaling(const vkb_trainer *trainer);
+// Between a run and its checkpoint; good and skipped are counts, bits those of the scale.
+typedef struct train_scale_state {
+    uint64_t bits, good, skipped;
+} train_scale_state;
+vkb_status train_scale_get(const vkb_trainer *trainer, train_scale_state *out);
+vkb_status train_scale_set(vkb_trainer *trainer, const train_scale_state *state);
 
 // record.c: everything that is recorded once.
 vkb_status train_record(vkb_trainer *trainer);

@@ -121,6 +121,7 @@ vkb_status model_trial_open(vkb_device *dev, const char *folder, const model_bat
     BASE_TRY(gpu_buffer_create(dev, "out", sizeof(struct step_out), GPU_LOCAL, &t->step_out));
     t->run = (bert_run){.config = &t->model->config,
                         .weights = &t->model->weights,
+                        .masters = &t->model->weights,
                         .acts = &t->acts,
                         .step = gpu_whole(t->step),
                         .step_out = gpu_whole(t->step_out),
