@@ -41,9 +41,29 @@ vkb_status cli_close_device(cli_state *cli, vkb_device **device, vkb_status stat
     return cli_fail(cli, VKB_FAILED, "the validation layers had %u messages: see above", messages);
 }
 
-vkb_precision save_precision(const char *name)
+vkb_precision precision_named(const char *name)
 {
     return strcmp(name, "fp16") == 0 ? VKB_FP16 : strcmp(name, "bf16") == 0 ? VKB_BF16 : VKB_FP32;
+}
+
+const char *precision_name(vkb_precision precision)
+{
+    return precision == VKB_FP16 ? "fp16" : precision == VKB_BF16 ? "bf16" : "fp32";
+}
+
+vkb_status precision_chosen(cli_state *cli, const flag_set *set, const precision_options *o,
+                            vkb_precision *out)
+{
+    const vkb_precision named = precision_named(o->precision);
+    const vkb_precision flagged = o->fp16 ? VKB_FP16 : o->bf16 ? VKB_BF16 : VKB_FP32;
+    const bool both = flagged != VKB_FP32 && flags_given(set, &o->precision) && named != flagged;
+    if ((o->fp16 && o->bf16) || both)
+        return cli_fail(cli, VKB_BAD_ARGUMENT,
+                        "%s contradict each other: give one of --fp16, --bf16, --precision",
+                        both ? o->fp16 ? "--fp16 and --precision" : "--bf16 and --precision"
+                             : "--fp16 and --bf16");
+    *out = flagged != VKB_FP32 ? flagged : named;
+    return VKB_OK;
 }
 
 vkb_status cli_each_line(cli_state *cli, line_fn line, void *user)

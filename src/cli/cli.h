@@ -62,7 +62,25 @@ typedef struct common_options {
         "save-precision", FLAG_CHOICE, offsetof(options, member), "fp32",                          \
             .value = "fp32|fp16|bf16", .help = what                                                \
     }
-vkb_precision save_precision(const char *name); // of that flag
+vkb_precision precision_named(const char *name); // of that flag
+
+// In what a training step computes.
+typedef struct precision_options {
+    bool fp16, bf16;
+    const char *precision;
+} precision_options;
+#define CLI_FLAGS_PRECISION(options, member)                                                       \
+    {"fp16", FLAG_BOOL, offsetof(options, member.fp16),                                            \
+     .help = "compute in fp16, weights and sums in fp32, gradients scaled as they need"},          \
+        {"bf16", FLAG_BOOL, offsetof(options, member.bf16), .help = "the same in bf16, unscaled"}, \
+    {                                                                                              \
+        "precision", FLAG_CHOICE, offsetof(options, member.precision), "fp32",                     \
+            .value = "fp32|fp16|bf16", .help = "the same by name"                                  \
+    }
+const char *precision_name(vkb_precision precision);
+// VKB_BAD_ARGUMENT: they contradict each other.
+vkb_status precision_chosen(cli_state *cli, const flag_set *set, const precision_options *options,
+                            vkb_precision *out);
 
 typedef struct command {
     const char *name;

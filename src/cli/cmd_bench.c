@@ -11,6 +11,7 @@ typedef struct bench_options {
     common_options common;
     const char *size, *config_overrides, *trace;
     int64_t batch, length, steps, seed;
+    precision_options precision;
     bool json;
 } bench_options;
 
@@ -26,6 +27,7 @@ static const flag rows[] = {
     {"batch", FLAG_INT, AT(batch), "16", .value = "N", .low = 1, .high = 65536,
      .help = "rows a step"},
     {"length", FLAG_INT, AT(length), "128", .value = "N", .low = 4, .help = "tokens a row"},
+    CLI_FLAGS_PRECISION(bench_options, precision),
     {"steps", FLAG_INT, AT(steps), "5", .value = "N", .low = 1, .high = 10000,
      .help =
          "steps that are timed as they are, and as many kernel by kernel, after one to warm up"},
@@ -42,6 +44,7 @@ typedef struct bench {
     cli_state *cli;
     const bench_options *options;
     vkb_config config;
+    vkb_precision precision;
     vkb_device *device;
     vkb_ceilings ceilings;
     vkb_model *model;
@@ -57,6 +60,7 @@ static vkb_status check_flags(bench *b, const flag_set *set)
     if (set->texts.count != 1 || strcmp(set->texts.at[0], "train") != 0)
         return cli_fail(b->cli, VKB_BAD_ARGUMENT,
                         "what is to be measured? vkbert bench train measures a training step");
+    CLI_TRY(precision_chosen(b->cli, set, &o->precision, &b->precision));
     if (o->trace)
         CLI_TRY(profile_check_trace(b->cli, o->trace));
     CLI_TRY(vkb_config_preset(b->cli->ctx, o->size, &b->config));
@@ -84,6 +88,7 @@ static vkb_status prepare(bench *b)
                                      .learning_rate = 1e-4,
                                      .weight_decay = 0.01,
                                      .max_steps = steps,
+                                     .precision = b->precision,
                                      .seed = seed};
     CLI_TRY(cli_open_device(b->cli, &b->options->common, &b->device));
     CLI_TRY(vkb_device_measure(b->device, &b->ceilings));
@@ -123,9 +128,9 @@ static void print_result(const bench *b)
     printf("model       hidden %u, layers %u, heads %u, vocabulary %u: %s parameters\n",
            c->hidden_size, c->num_hidden_layers, c->num_attention_heads, c->vocab_size,
            show_count(vkb_model_parameters(b->model)).text);
-    printf("work        %" PRId64 " rows of %" PRId64
-           " a step, fp32, dropout %g, clipping, AdamW\n",
-           b->options->batch, b->options->length, c->hidden_dropout_prob);
+    printf("work        %" PRId64 " rows of %" PRId64 " a step, %s, dropout %g, clipping, AdamW\n",
+           b->options->batch, b->options->length, precision_name(b->precision),
+           c->hidden_dropout_prob);
     printf("speed       %.2f sequences/s, %.0f tokens/s\n\n", (double)b->options->batch / seconds,
            (double)(b->options->batch * b->options->length) / seconds);
     profile_print(b->profile, &b->ceilings);
@@ -153,6 +158,7 @@ static cJSON *result_json(const bench *b)
     cJSON *tree = cJSON_CreateObject();
     cJSON_AddStringToObject(tree, "device", info->name);
     cJSON_AddStringToObject(tree, "driver", info->driver);
+    cJSON_AddStringToObject(tree, "precision", precision_name(b->precision));
     for (size_t i = 0; i < CLI_COUNT(numbers); i++)
         cJSON_AddNumberToObject(tree, numbers[i].name, numbers[i].value);
     profile_add_json(tree, b->profile, &b->ceilings);

@@ -57,7 +57,7 @@ static vkb_status check(cli_state *cli, const convert_options *o, const char *mo
 static vkb_status run(cli_state *cli, flag_set *set)
 {
     const convert_options *o = set->options;
-    const vkb_save_params params = {.precision = save_precision(o->save_precision)};
+    const vkb_save_params params = {.precision = precision_named(o->save_precision)};
     vkb_model_source source = {0};
     vkb_folder *folder = NULL;
     vkb_tokenizer *tok = NULL;

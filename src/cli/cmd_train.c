@@ -265,6 +265,7 @@ static vkb_status run_train(cli_state *cli, flag_set *set)
     CLI_TRY(train_apply_recipe(&run));
     CLI_TRY(train_check_flags(&run));
     train_fill_params(&run);
+    CLI_TRY(precision_chosen(cli, set, &run.options->precision, &run.params.precision));
     CLI_TRY(check_files(&run));
     if (run.options->plan) {
         status = print_plan(&run);

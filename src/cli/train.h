@@ -43,6 +43,7 @@ typedef struct train_options {
     const char *scheduler;
     int64_t warmup_steps, max_steps, batch_size, accumulation, seed;
     double warmup_ratio, epochs, max_seconds;
+    precision_options precision;
     // watching and keeping
     bool do_train, do_eval, eval_on_start, overwrite, plan, disable_tqdm;
     int64_t logging_steps, eval_steps, save_steps, save_total_limit, eval_batch_size;

@@ -103,6 +103,7 @@ static const flag rows[] = {
      .high = 65536, .help = "rows a micro-batch"},
     {"gradient-accumulation-steps", FLAG_INT, AT(accumulation), "1", .value = "N", .low = 1,
      .high = 65536, .help = "micro-batches a step"},
+    CLI_FLAGS_PRECISION(train_options, precision),
 
     FLAG_GROUP("Watching and keeping"),
     {"logging-steps", FLAG_INT, AT(logging_steps), "500", .value = "N", .low = 1,
@@ -143,9 +144,6 @@ static const flag rows[] = {
 #define NOT_YET "is not in this version yet"
 static const flag_refusal refused[] = {
     // ---- Of the interface, but of later versions ----
-    {"fp16", "false", NOT_YET ": training is in fp32; leave it out"},
-    {"bf16", "false", NOT_YET ": training is in fp32; leave it out"},
-    {"precision", "fp32", NOT_YET " but for fp32, the default; leave it out"},
     {"report-to", "none",
      NOT_YET ": metrics.jsonl in the output folder has the curves; leave it out"},
     {"gradient-checkpointing", "false",
@@ -215,7 +213,7 @@ static const flag_refusal refused[] = {
      "is not taken: runs are repeatable to the bit; leave it out"},
     {"data-seed", "", "is not taken: --seed sets the order of the rows too"},
     {"torch-compile", "false", "is not taken: there is no torch; leave it out"},
-    {"tf32", "false", "is not taken: arithmetic is fp32; leave it out"},
+    {"tf32", "false", "is not taken: --fp16 and --bf16 choose what products compute in"},
     {"do-predict", "false", "is not taken, as run_mlm does not use it: vkbert fill-mask predicts"},
 };
 // clang-format on

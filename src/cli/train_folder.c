@@ -204,13 +204,13 @@ void train_clear_folder(train_run *run)
 // Whether the final model is rounded; no run can go on from it then, and none is offered to.
 static bool is_rounded(const train_run *run)
 {
-    return save_precision(run->options->save_precision) != VKB_FP32;
+    return precision_named(run->options->save_precision) != VKB_FP32;
 }
 
 static vkb_status save_into(train_run *run, const char *folder, bool rounded)
 {
     const vkb_save_params params = {
-        .precision = rounded ? save_precision(run->options->save_precision) : VKB_FP32};
+        .precision = rounded ? precision_named(run->options->save_precision) : VKB_FP32};
     vkb_status status = VKB_OK;
     CLI_TRY(vkb_tokenizer_save(run->tok, folder));
     CLI_TRY(rounded ? vkb_trainer_save_state(run->trainer, folder)

@@ -121,6 +121,10 @@ vkb_status train_log_step(train_run *run)
     add_number(tree, "grad_norm", m->grad_norm);
     add_number(tree, "masked_tokens", (double)m->masked_tokens);
     add_number(tree, "overflowed_tokens", (double)m->overflowed_tokens);
+    if (run->params.precision == VKB_FP16) {
+        add_number(tree, "loss_scale", m->loss_scale);
+        add_number(tree, "skipped_steps", (double)m->skipped_steps);
+    }
     if (run->params.objective != VKB_OBJECTIVE_MLM) {
         add_number(tree, "next_sentence_loss", m->next_sentence_loss);
         add_number(tree, "next_sentence_accuracy", m->next_sentence_accuracy);

@@ -42,6 +42,8 @@ static cJSON *train_results(const train_run *run)
     add_number(tree, "train_steps_per_second", rate((double)m->step, m->seconds));
     add_number(tree, "train_tokens_per_second", m->tokens_per_second);
     add_number(tree, "train_stalls", (double)m->stalls);
+    if (run->params.precision != VKB_FP32)
+        add_number(tree, "train_skipped_steps", (double)m->skipped_steps);
     return tree;
 }
 
@@ -171,6 +173,8 @@ static void add_training(const train_run *run, card_text *card)
     add(card, "| rows, tokens | %s of %u, %s |\n", show_count(vkb_dataset_rows(run->train)).text,
         run->max_seq_length, show_count(vkb_dataset_tokens(run->train)).text);
     add(card, "| steps, epochs | %s, %.2f |\n", show_count(m->step).text, m->epoch);
+    if (p->precision != VKB_FP32)
+        add(card, "| precision | %s, weights and sums in fp32 |\n", precision_name(p->precision));
     add(card, "| rows a step | %u |\n", p->batch_size * p->gradient_accumulation_steps);
     add(card, "| objective | %s |\n", o->rows.objective);
     if (p->objective != VKB_OBJECTIVE_NSP)
