@@ -612,6 +612,8 @@ typedef enum vkb_schedule {
 typedef struct vkb_train_params {         // 0: the default in brackets, where one is given
     uint32_t batch_size;                  // rows a micro-batch [8]
     uint32_t gradient_accumulation_steps; // [1]
+    bool gradient_checkpointing;          // keep of each layer its output alone, and compute the rest
+                                          // again in the backward pass: the same bits, less memory
     double learning_rate;                 // [5e-5]
     double weight_decay;
     double adam_beta1, adam_beta2, adam_epsilon; // [0.9] [0.999] [1e-8]

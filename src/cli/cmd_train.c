@@ -176,7 +176,7 @@ static vkb_status print_plan(train_run *run)
     for (const vkb_plan_entry *entry = plan; entry->name; entry++) {
         printf("%12s  %s", show_bytes(entry->bytes).text, entry->name);
         if (entry->shared)
-            printf(", %s of it where others lie at other times", show_bytes(entry->shared).text);
+            printf(" (%s of it shared)", show_bytes(entry->shared).text);
         printf("\n");
         total += entry->bytes - entry->shared;
     }

@@ -45,7 +45,7 @@ typedef struct train_options {
     double warmup_ratio, epochs, max_seconds;
     precision_options precision;
     // watching and keeping
-    bool do_train, do_eval, eval_on_start, overwrite, plan, disable_tqdm;
+    bool do_train, do_eval, eval_on_start, overwrite, plan, disable_tqdm, checkpointing;
     int64_t logging_steps, eval_steps, save_steps, save_total_limit, eval_batch_size;
     const char *eval_strategy, *save_strategy, *save_precision, *resume, *output_dir;
     bool profile;

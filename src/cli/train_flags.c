@@ -104,6 +104,8 @@ static const flag rows[] = {
     {"gradient-accumulation-steps", FLAG_INT, AT(accumulation), "1", .value = "N", .low = 1,
      .high = 65536, .help = "micro-batches a step"},
     CLI_FLAGS_PRECISION(train_options, precision),
+    {"gradient-checkpointing", FLAG_BOOL, AT(checkpointing),
+     .help = "keep less of each layer and compute it again: the same result in less memory"},
 
     FLAG_GROUP("Watching and keeping"),
     {"logging-steps", FLAG_INT, AT(logging_steps), "500", .value = "N", .low = 1,
@@ -146,8 +148,6 @@ static const flag_refusal refused[] = {
     // ---- Of the interface, but of later versions ----
     {"report-to", "none",
      NOT_YET ": metrics.jsonl in the output folder has the curves; leave it out"},
-    {"gradient-checkpointing", "false",
-     NOT_YET ": use a smaller --per-device-train-batch-size with --gradient-accumulation-steps"},
     {"auto-find-batch-size", "false", NOT_YET ": --plan shows what a batch size needs"},
     {"load-best-model-at-end", "false",
      NOT_YET ": the checkpoints and metrics.jsonl show which was best"},

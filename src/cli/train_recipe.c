@@ -265,6 +265,7 @@ void train_fill_params(train_run *run)
     run->params = (vkb_train_params){
         .batch_size = (uint32_t)o->batch_size,
         .gradient_accumulation_steps = (uint32_t)o->accumulation,
+        .gradient_checkpointing = o->checkpointing,
         .learning_rate = o->learning_rate,
         .weight_decay = o->weight_decay,
         .adam_beta1 = o->adam_beta1,

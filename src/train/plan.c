@@ -52,6 +52,7 @@ vkb_status train_shape(vkb_context *ctx, const vkb_train_params *params, uint32_
         .predictions = train_capacity(&params->mask, params->objective, (uint32_t)tokens),
         .training = true,
         .precision = params->precision,
+        .recompute = params->gradient_checkpointing,
     };
     return VKB_OK;
 }

@@ -101,7 +101,6 @@ done <<'FLAGS'
 --report-to tensorboard
 --load-best-model-at-end
 --early-stopping-patience 3
---gradient-checkpointing
 --optim adafactor
 --streaming
 FLAGS
