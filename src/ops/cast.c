@@ -5,8 +5,7 @@
 void op_cast(gpu_stream *s, gpu_view x, uint64_t count, gpu_view y)
 {
     static const char op[] = "op_cast";
-    const bool narrow = x.type == GPU_F32;
-    if (!op_must(s, narrow != (y.type == GPU_F32), op,
+    if (!op_must(s, (x.type == GPU_F32) != (y.type == GPU_F32), op,
                  "one side must be fp32, the other 16 bits") ||
         !op_must(s, count % 4 == 0 && count <= UINT32_MAX, op,
                  "the count is no multiple of 4, or beyond 2^32") ||
@@ -15,9 +14,10 @@ void op_cast(gpu_stream *s, gpu_view x, uint64_t count, gpu_view y)
     const uint32_t all = (uint32_t)count, part = op_rows_bound(s, all, 1);
     for (uint32_t first = 0, here; first < all; first += here) {
         here = all - first < part ? all - first : part;
-        op_flat f = op_flat_for(s, here, narrow ? y.type : x.type);
-        gpu_run(s, cast, .bind = {op_part(x, first, here), op_part(y, first, here)},
-                .push = &(struct gelu_params){here}, .spec = {f.size, f.turns, f.format, narrow},
-                .spec_count = 4, .groups = f.groups);
+        const uint32_t size = 64, turns = 8;
+        gpu_run(s, convert, .bind = {op_part(x, first, here), op_part(y, first, here)},
+                .push = &(struct convert_params){1, here, 1, .from_ld = here, .to_ld = here},
+                .spec = {size, op_format(x.type, 4), op_format(y.type, 4), turns}, .spec_count = 4,
+                .groups = gpu_items(op_div_up(here, 4 * size * turns)));
     }
 }
