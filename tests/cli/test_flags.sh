@@ -113,6 +113,10 @@ done <<'FLAGS'
 --masking random|--masking
 --objective both|--objective
 --train_file -|standard input can be read once
+--fp16 --bf16|--fp16 and --bf16 contradict each other
+--fp16 --precision bf16|give one of
+--bf16 --precision fp32|give one of
+--precision half|--precision
 FLAGS
 # values that ask for nothing are passed over, on the way to the next mistake
 for harmless in "--fp16 False" "--report_to none" "--masking mlm" "--push_to_hub=false" "--optim adamw_torch" "--precision fp32"; do
