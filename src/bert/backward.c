@@ -89,6 +89,27 @@ static void pair_backward(gpu_stream *s, const bert_run *run)
     op_scatter(s, a->first, dhidden, B, N, H, run->objective == VKB_OBJECTIVE_MLM_NSP, a->dx);
 }
 
+// Adds what comes through queries, keys and values to dx, the gradient of x.
+static void qkv_backward(gpu_stream *s, const bert_run *run, uint32_t layer, gpu_view x,
+                         gpu_view dx)
+{
+    const bert_layer_params *w = &run->weights->layers[layer], *g = &run->grads->layers[layer];
+    const gpu_view d = run->acts->dqkv;
+    const uint32_t N = run->acts->shape.rows * run->acts->shape.length;
+    const uint32_t H = run->config->hidden_size;
+    const bool acc = run->accumulate;
+    if (w->qkv.buffer) {
+        linear_bwd(s, x, w->qkv, d, N, H, 3 * H, acc, g->qkv, g->qkv_bias, dx, true);
+        return;
+    }
+    linear_bwd(s, x, w->query, bert_third(run, layer, d, 0), N, H, H, acc, g->query, g->query_bias,
+               dx, true);
+    linear_bwd(s, x, w->key, bert_third(run, layer, d, 1), N, H, H, acc, g->key, g->key_bias, dx,
+               true);
+    linear_bwd(s, x, w->value, bert_third(run, layer, d, 2), N, H, H, acc, g->value, g->value_bias,
+               dx, true);
+}
+
 // acts->dx: gradient of the layer's output on entry, of its input on return.
 static void layer_backward(gpu_stream *s, const bert_run *run, uint32_t layer)
 {
@@ -97,7 +118,6 @@ static void layer_backward(gpu_stream *s, const bert_run *run, uint32_t layer)
     const bert_layer_acts *a = &run->acts->layers[layer];
     const gpu_view x = bert_layer_input(run, layer);
     const gpu_view dx = run->acts->dx, dsum = run->acts->dsum, dup = run->acts->dup;
-    const gpu_view dq = run->acts->dq, dk = run->acts->dk, dv = run->acts->dv;
     const gpu_view dcontext = run->acts->dcontext;
     const uint32_t N = run->acts->shape.rows * run->acts->shape.length;
     const uint32_t H = c->hidden_size, I = c->intermediate_size;
@@ -130,9 +150,7 @@ static void layer_backward(gpu_stream *s, const bert_run *run, uint32_t layer)
                                                                  .x_bias_grad = g->dense_bias});
     product_bwd(s, a->context, w->dense, ddense, N, H, H, acc, g->dense, dcontext, false);
     op_attention_bwd(s, &attention);
-    linear_bwd(s, x, w->query, dq, N, H, H, acc, g->query, g->query_bias, dx, true);
-    linear_bwd(s, x, w->key, dk, N, H, H, acc, g->key, g->key_bias, dx, true);
-    linear_bwd(s, x, w->value, dv, N, H, H, acc, g->value, g->value_bias, dx, true);
+    qkv_backward(s, run, layer, x, dx);
 }
 
 static void embeddings_backward(gpu_stream *s, const bert_run *run)

@@ -42,6 +42,9 @@ typedef struct bert_tensor {
     bert_part part;
     uint32_t slab;
     uint64_t offset, bytes; // in its slab
+    // Tensors from this one on that lie side by side, so that a product may take them as one: 1, or 3 of a
+    // query; 0: it belongs to one before.
+    uint32_t together;
 } bert_tensor;
 
 enum { BERT_MAX_SLABS = 64 };
@@ -69,6 +72,9 @@ void bert_layout_free(bert_layout *layout);
 typedef struct bert_layer_params {
 #define LAYER(field, name, rows, cols, decay, init) gpu_view field;
 #include "bert/params.def"
+    // query, key and value as one [3H][H], and [3H]; empty where the device cannot bind columns of what a
+    // product with them gives, [N][3H], or three such weights at once.
+    gpu_view qkv, qkv_bias;
 } bert_layer_params;
 
 // One copy of all parameters on the device: weights, gradients, or a moment.
@@ -93,6 +99,8 @@ vkb_status bert_halves_create(vkb_device *dev, const bert_layout *layout, uint32
 gpu_view bert_halves_slab(const bert_params *halves, uint32_t slab, gpu_type type);
 uint64_t bert_halves_bytes(const bert_layout *layout);
 gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor);
+// The tensors that lie side by side from this one on.
+gpu_view bert_params_together(const bert_params *params, const bert_tensor *tensor);
 
 // ---- Model ----
 

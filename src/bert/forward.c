@@ -25,6 +25,22 @@ static void embeddings(gpu_stream *s, const bert_run *run)
         op_dropout_apply(s, dropout, a->embed_norm, N * H, a->embed_out);
 }
 
+// [N][3H] by one product, or [N][H] three times.
+static void qkv_forward(gpu_stream *s, const bert_run *run, uint32_t layer, gpu_view x)
+{
+    const bert_layer_params *w = &run->weights->layers[layer];
+    const gpu_view qkv = run->acts->layers[layer].qkv;
+    const uint32_t N = run->acts->shape.rows * run->acts->shape.length;
+    const uint32_t H = run->config->hidden_size;
+    if (w->qkv.buffer) {
+        linear(s, run, x, w->qkv, w->qkv_bias, N, H, 3 * H, qkv);
+        return;
+    }
+    linear(s, run, x, w->query, w->query_bias, N, H, H, bert_third(run, layer, qkv, 0));
+    linear(s, run, x, w->key, w->key_bias, N, H, H, bert_third(run, layer, qkv, 1));
+    linear(s, run, x, w->value, w->value_bias, N, H, H, bert_third(run, layer, qkv, 2));
+}
+
 // y = LayerNorm(sum), sum = residual + dropout(x W^T + b): the end of both sub-layers.
 //
 //   x [N][in], W [H][in], the others [N][H]
@@ -51,9 +67,7 @@ void bert_layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
     const uint32_t H = c->hidden_size, I = c->intermediate_size;
     const op_attention attention = bert_attention(run, layer);
 
-    linear(s, run, x, w->query, w->query_bias, N, H, H, a->q); // [N][H]
-    linear(s, run, x, w->key, w->key_bias, N, H, H, a->k);
-    linear(s, run, x, w->value, w->value_bias, N, H, H, a->v);
+    qkv_forward(s, run, layer, x);
     op_attention_fwd(s, &attention); // context [N][H]
     sublayer_end(s, run, a->context, H, w->dense,
                  (op_residual_norm){.x_bias = w->dense_bias,

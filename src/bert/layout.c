@@ -19,6 +19,7 @@ static void tensor_set(bert_tensor *t, const char *name, uint32_t layer, uint32_
     t->init = init;
     t->part = part;
     t->bytes = 4ull * (rows ? rows : 1) * cols;
+    t->together = 1;
 }
 
 // Fills tensors in the order in which params.def is expanded; NULL only counts.
@@ -41,6 +42,10 @@ static uint32_t tensors_list(const vkb_config *c, bert_tensor *tensors)
     for (uint32_t layer = 0; layer < c->num_hidden_layers; layer++) {
 #define LAYER(field, name, rows, cols, decay, init)                                                \
     ADD(BERT_ENCODER, layer, name, rows, cols, decay, init)
+#define JOINED(field, name, rows, cols, decay, init)                                               \
+    LAYER(field, name, rows, cols, decay, init)                                                    \
+    if (tensors)                                                                                   \
+        tensors[n - 1].together = 0;
 #include "bert/params.def"
     }
     if (c->next_sentence) {
@@ -50,6 +55,22 @@ static uint32_t tensors_list(const vkb_config *c, bert_tensor *tensors)
     }
 #undef ADD
     return n;
+}
+
+// Tensors that params.def joins stay together where a slab may have them and where rows are of whole alignments:
+// then they follow each other without padding, and of a row of what a product gives with them, each one's
+// columns begin where the device may bind them.
+static void joined_settle(bert_layout *layout, uint64_t limit, uint64_t alignment)
+{
+    for (uint32_t i = 0, count; i < layout->tensor_count; i += count) {
+        bert_tensor *t = &layout->tensors[i];
+        for (count = 1; i + count < layout->tensor_count && t[count].together == 0;)
+            count++;
+        const bool joined = count * t->bytes <= limit && 4ull * t->cols % alignment == 0;
+        t->together = joined ? count : 1;
+        for (uint32_t k = 1; k < count; k++)
+            t[k].together = joined ? 0 : 1;
+    }
 }
 
 static void slabs_assign(bert_layout *layout, uint64_t limit, uint64_t alignment)
@@ -63,7 +84,7 @@ static void slabs_assign(bert_layout *layout, uint64_t limit, uint64_t alignment
             if (t->decay != decay || t->part != part)
                 continue;
             uint64_t padded = (t->bytes + alignment - 1) / alignment * alignment;
-            if (!slab || slab->bytes + padded > limit) {
+            if (!slab || slab->bytes + t->together * padded > limit) {
                 slab = &layout->slabs[layout->slab_count++];
                 *slab = (bert_slab){.decay = decay, .part = part, .only = t->name};
             } else {
@@ -89,6 +110,7 @@ vkb_status bert_layout_create(vkb_context *ctx, const vkb_config *config, uint64
     }
     tensors_list(config, layout.tensors);
     slab_limit -= slab_limit % alignment;
+    joined_settle(&layout, slab_limit, alignment);
     slabs_assign(&layout, slab_limit, alignment);
     if (layout.slab_count > BERT_MAX_SLABS) {
         vkb_status status =
@@ -115,6 +137,12 @@ gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor)
     return gpu_part(gpu_whole(params->slabs[tensor->slab]), tensor->offset, tensor->bytes);
 }
 
+gpu_view bert_params_together(const bert_params *params, const bert_tensor *tensor)
+{
+    return gpu_part(gpu_whole(params->slabs[tensor->slab]), tensor->offset,
+                    tensor->together * tensor->bytes);
+}
+
 // The tensor in this copy, or in the weights where the copy has none of its slab.
 static gpu_view tensor_view(const bert_params *p, const bert_params *weights, const bert_tensor *t,
                             gpu_type type)
@@ -126,6 +154,21 @@ static gpu_view tensor_view(const bert_params *p, const bert_params *weights, co
     return gpu_typed(gpu_part(slab, t->offset / 4 * size, t->bytes / 4 * size), type);
 }
 
+// The same of the tensors that lie side by side from this one on.
+static gpu_view together_view(const bert_params *p, const bert_params *weights,
+                              const bert_tensor *t, gpu_type type)
+{
+    gpu_view view = tensor_view(p, weights, t, type);
+    view.bytes *= t->together;
+    return view;
+}
+
+// Which of a layer's tensors is which.
+enum {
+#define LAYER(field, name, rows, cols, decay, init) OF_LAYER_##field,
+#include "bert/params.def"
+};
+
 // Points every field of params.def at its tensor, in the order of tensors_list.
 static void views_set(bert_params *p, const bert_layout *layout, uint32_t layers,
                       const bert_params *weights, gpu_type type)
@@ -136,8 +179,14 @@ static void views_set(bert_params *p, const bert_layout *layout, uint32_t layers
 #define HEAD(field, name, rows, cols, decay, init) p->field = VIEW;
 #include "bert/params.def"
     for (uint32_t layer = 0; layer < layers; layer++) {
-#define LAYER(field, name, rows, cols, decay, init) p->layers[layer].field = VIEW;
+        bert_layer_params *of = &p->layers[layer];
+        const bert_tensor *first = t;
+#define LAYER(field, name, rows, cols, decay, init) of->field = VIEW;
 #include "bert/params.def"
+        if (first[OF_LAYER_query].together > 1) {
+            of->qkv = together_view(p, weights, &first[OF_LAYER_query], type);
+            of->qkv_bias = together_view(p, weights, &first[OF_LAYER_query_bias], type);
+        }
     }
     if (t == end)
         return;

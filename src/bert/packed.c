@@ -19,7 +19,8 @@ uint32_t bert_panel(const vkb_model *model)
     return c->hidden_size % 4 == 0 && c->intermediate_size % 4 == 0 ? op_panel(model->dev) : 0;
 }
 
-// What is multiplied with, the word embeddings as the decoder among it.
+// What is multiplied with, the word embeddings as the decoder among it; what lies together is packed with
+// the first.
 static bool is_packed(const vkb_model *model, const bert_tensor *t)
 {
     const gpu_view view = bert_params_view(&model->weights, t);
@@ -27,20 +28,21 @@ static bool is_packed(const vkb_model *model, const bert_tensor *t)
     for (size_t i = 0; i < BASE_COUNT(looked_up); i++)
         if (view.buffer == looked_up[i].buffer && view.offset == looked_up[i].offset)
             return false;
-    return t->rows > 0;
+    return t->rows > 0 && t->together > 0;
 }
 
 static vkb_status tensor_rearrange(const rearrangement *r, const bert_tensor *t)
 {
     vkb_status status = VKB_OK;
     vkb_device *dev = r->model->dev;
-    const gpu_view whole = bert_params_view(&r->model->weights, t);
+    const gpu_view whole = bert_params_together(&r->model->weights, t);
+    const uint32_t all = t->together * t->rows;
     const uint64_t row_bytes = 4ull * t->cols, bytes = r->panel * row_bytes;
     float *from = malloc(bytes), *to = malloc(bytes);
     if (!from || !to)
         BASE_TRY(vkb_fail_memory(gpu_context(dev), bytes, t->name));
-    for (uint32_t first = 0; first < t->rows; first += r->panel) {
-        const uint32_t rows = t->rows - first < r->panel ? t->rows - first : r->panel;
+    for (uint32_t first = 0; first < all; first += r->panel) {
+        const uint32_t rows = all - first < r->panel ? all - first : r->panel;
         const gpu_view view = gpu_part(whole, first * row_bytes, rows * row_bytes);
         BASE_TRY(gpu_download(dev, view, from));
         (r->pack ? op_pack : op_unpack)(from, rows, t->cols, to);

@@ -50,23 +50,38 @@ static inline op_embedding bert_embedding(const bert_run *run)
     };
 }
 
+// Queries, keys or values (i 0, 1, 2) of a layer, of its qkv or dqkv: columns of [N][3H] where its three
+// weights lie together and a product computes all, else [N][H] one behind the other.
+static inline gpu_view bert_third(const bert_run *run, uint32_t layer, gpu_view qkv, uint32_t i)
+{
+    const bert_shape *shape = &run->acts->shape;
+    const uint64_t size = gpu_type_bytes(qkv.type), H = run->config->hidden_size;
+    const uint64_t N = (uint64_t)shape->rows * shape->length;
+    if (run->weights->layers[layer].qkv.buffer)
+        return gpu_part(qkv, i * H * size, (3 * N - 2) * H * size);
+    return gpu_part(qkv, i * (qkv.bytes / 3), N * H * size);
+}
+
 static inline op_attention bert_attention(const bert_run *run, uint32_t layer)
 {
     const bert_layer_acts *a = &run->acts->layers[layer];
     const bert_acts *all = run->acts;
     float p = run->dropout ? run->config->attention_probs_dropout_prob : 0;
+    const bool training = all->shape.training;
+    const gpu_view none = {0};
     return (op_attention){
-        .q = a->q,
-        .k = a->k,
-        .v = a->v,
+        .q = bert_third(run, layer, a->qkv, 0),
+        .k = bert_third(run, layer, a->qkv, 1),
+        .v = bert_third(run, layer, a->qkv, 2),
+        .ld = run->weights->layers[layer].qkv.buffer ? 3 * run->config->hidden_size : 0,
         .segments = all->segments,
         .stats = a->stats,
         .probs = a->probs,
         .context = a->context,
         .dcontext = all->dcontext,
-        .dq = all->dq,
-        .dk = all->dk,
-        .dv = all->dv,
+        .dq = training ? bert_third(run, layer, all->dqkv, 0) : none,
+        .dk = training ? bert_third(run, layer, all->dqkv, 1) : none,
+        .dv = training ? bert_third(run, layer, all->dqkv, 2) : none,
         .rows = all->shape.rows,
         .length = all->shape.length,
         .heads = run->config->num_attention_heads,

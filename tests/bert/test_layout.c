@@ -69,6 +69,45 @@ TEST(slabs_keep_the_limit_and_their_tensors_apart)
     bert_layout_free(&layout);
 }
 
+// Weights that lie together from a layer's query on, and biases.
+static void query_lies_with(uint32_t hidden, uint64_t limit, uint64_t alignment, uint32_t weights,
+                            uint32_t biases)
+{
+    vkb_config config;
+    bert_layout layout;
+    uint32_t found = 0;
+    CHECK_INT(vkb_config_preset(ctx, "tiny", &config), VKB_OK);
+    config.hidden_size = hidden;
+    CHECK_INT(bert_layout_create(ctx, &config, limit, alignment, &layout), VKB_OK);
+    for (uint32_t i = 0; i < layout.tensor_count; i++) {
+        const bert_tensor *t = &layout.tensors[i];
+        const uint32_t tensors = t->rows ? weights : biases;
+        CHECK(t->offset % alignment == 0 && t->slab < layout.slab_count);
+        if (!strstr(t->name, "self.query.")) {
+            CHECK_INT(t->together, !strstr(t->name, "self.") || tensors == 1);
+            continue;
+        }
+        found++;
+        CHECK_INT(t->together, tensors);
+        CHECK_HAS(t[1].name, t->rows ? "self.key.weight" : "self.key.bias");
+        CHECK_HAS(t[2].name, t->rows ? "self.value.weight" : "self.value.bias");
+        for (uint32_t k = 1; k < tensors; k++)
+            CHECK(t[k].slab == t->slab && t[k].offset == t->offset + k * t->bytes);
+    }
+    CHECK_INT(found, 2 * config.num_hidden_layers);
+    bert_layout_free(&layout);
+}
+
+// For one product, unless columns of what it gives could not be bound, or a slab has no room.
+TEST(query_key_and_value_lie_together)
+{
+    query_lies_with(128, no_limit, 256, 3, 3);
+    query_lies_with(128, 40 << 20, 64, 3, 3);
+    query_lies_with(312, no_limit, 16, 3, 3);
+    query_lies_with(312, no_limit, 64, 1, 1);
+    query_lies_with(2048, 40 << 20, 64, 1, 3);
+}
+
 // The multilingual vocabulary, 350 MiB of embeddings, where 128 MiB can be bound.
 TEST(a_tensor_beyond_the_limit_has_a_slab_for_itself)
 {
@@ -181,6 +220,7 @@ int main(void)
     ctx = vkb_context_create(NULL, NULL);
     RUN(sizes_have_the_published_parameters);
     RUN(slabs_keep_the_limit_and_their_tensors_apart);
+    RUN(query_key_and_value_lie_together);
     RUN(a_tensor_beyond_the_limit_has_a_slab_for_itself);
     RUN(too_many_slabs_are_refused);
     RUN(the_next_sentence_head_stands_behind_all_others);
