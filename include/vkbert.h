@@ -544,12 +544,12 @@ typedef enum vkb_objective {
 // A row as the model was asked about it: all that another program needs to ask the same. Valid during
 // the call.
 typedef struct vkb_eval_row {
-    uint64_t row;        // of the data set
-    uint32_t tokens;     // without padding: the length of the arrays
-    const uint32_t *ids; // as the model read them, masks included; of pseudo-perplexity the text
-                         // itself, of which each labelled token was masked on its own
-    const int32_t *labels;     // the true id of a predicted token; -100: not predicted
-    const uint32_t *types;     // 0 first text, 1 second
+    uint64_t row;          // of the data set
+    uint32_t tokens;       // without padding: the length of the arrays
+    const uint32_t *ids;   // as the model read them, masks included; of pseudo-perplexity the text
+                           // itself, of which each labelled token was masked on its own
+    const int32_t *labels; // the true id of a predicted token; -100: not predicted
+    const uint32_t *types; // 0 first text, 1 second
     const uint32_t *positions; // which position embedding
     const uint32_t *segments;  // 1, 2, ...: a token attends to those of its own segment
     int32_t next_sentence;     // 1: the second text is a random one, 0: it follows, -100: no pair
@@ -562,16 +562,18 @@ typedef struct vkb_eval_params { // 0: the default in brackets
     uint32_t batch_size;         // rows a pass [8]
     vkb_mask_params mask;        // not of pseudo-perplexity
     vkb_objective objective;     // the same
-    uint64_t seed; // the masks are a function of seed, row and position only; the same
+    uint64_t seed;            // the masks are a function of seed, row and position only; the same
     vkb_progress_fn progress; // rows; of pseudo-perplexity tokens. May be NULL
     vkb_eval_row_fn on_row;   // gets each row, in the data set's order. May be NULL
     void *user;               // of both
 } vkb_eval_params;
 
 typedef struct vkb_eval_result {
-    double loss, perplexity; // nats per masked token over all of them; exp(loss), which may be INFINITY
-    double top1, top5; // shares of masked tokens whose id is the best, among the five best; of equal
-                       // logits the lowest id counts as the best
+    double loss,
+        perplexity; // nats per masked token over all of them; exp(loss), which may be INFINITY
+    double top1,
+        top5; // shares of masked tokens whose id is the best, among the five best; of equal
+              // logits the lowest id counts as the best
     uint64_t masked_tokens, rows;
     double next_sentence_loss, next_sentence_accuracy; // nats a row; 0 without the objective
     double seconds;
@@ -714,6 +716,54 @@ typedef struct vkb_profile {
 VKB_API vkb_status vkb_trainer_profile_begin(vkb_trainer *trainer);
 VKB_API vkb_status vkb_trainer_profile_end(vkb_trainer *trainer, vkb_profile **out);
 VKB_API void vkb_profile_free(vkb_profile **profile);
+
+// ---- Tuning: which of vkbert's kernels are the fastest ones here ----
+//
+// Products of matrices have several kernels, in variants. Without tuning a trainer takes the best guess by
+// the device's limits and features, always the same. Tuning measures the variants on random data, each only
+// after its numbers were those of the plain kernel, and remembers the choices in the user's cache folder,
+// for this device and driver. A variant that fails, hangs, is wrong, or loses the device is noted there, and
+// not used again by anything, tuned or not; the log says so. Sums may be in another order from variant to
+// variant: a run that was tuned differs in its last bits from one that was not. A checkpoint names what its
+// run used, and a resumed run uses the same, so that it equals an uninterrupted one.
+
+typedef struct vkb_tune_params { // 0: the default in brackets
+    double max_seconds; // [20]; and at most a fiftieth of the run, unless thorough. A variant that
+                        // is being measured then is measured to its end
+    bool
+        thorough; // every variant of every product, also what is known; max_seconds 0 is without end
+    vkb_progress_fn progress; // variants; may be NULL
+    bool (*stop)(
+        void *user); // asked before each; true ends the work with VKB_INTERRUPTED. May be NULL
+    void *user;      // of both
+} vkb_tune_params;
+
+typedef struct vkb_tuned_variant {
+    char product[96], variant[96]; // "NT 2048x512x128 f32-f32 bias": layout, m x n x k, types
+    double calls, flops;           // of the product: in a step; of one call
+    double seconds;                // of one call, median; 0: not measured now
+    bool usual, chosen;            // usual: without tuning
+    char fault[192];               // "": none is known
+} vkb_tuned_variant;
+
+typedef struct vkb_tuning {
+    size_t products;      // different ones in a step
+    size_t known;         // of them: chosen before, or with one variant only
+    size_t measured;      // now
+    size_t changed;       // whose choice is not the usual one
+    double seconds;       // that tuning took
+    double usual_seconds; // of a step, in the products that were measured: without tuning,
+    double tuned_seconds; // and with it
+    size_t variant_count;
+    vkb_tuned_variant *variants; // by product, those that take longest first
+    char path[4096];             // of the file with choices and faults; "": there is none
+} vkb_tuning;
+
+// Between two steps. Records the trainer's step anew with what was chosen. params and out may be NULL.
+// VKB_DEVICE_LOST: a variant lost the device, or hung; it is noted, and will not be used again.
+VKB_API vkb_status vkb_trainer_tune(vkb_trainer *trainer, const vkb_tune_params *params,
+                                    vkb_tuning **out);
+VKB_API void vkb_tuning_free(vkb_tuning **tuning);
 
 // Moments, step and position in the data, so that a resumed run equals an uninterrupted one bit for
 // bit. Writes optimizer.safetensors and trainer_state.json; the weights are saved by

@@ -178,11 +178,11 @@ static void folder_sync(const char *path)
     free(folder);
 }
 
-vkb_status file_commit(file_writer **writer_)
+static vkb_status commit(file_writer **writer_, bool sync)
 {
     file_writer *writer = *writer_;
     *writer_ = NULL;
-    bool ok = fsync(writer->fd) == 0;
+    bool ok = !sync || fsync(writer->fd) == 0;
     ok = close(writer->fd) == 0 && ok;
     ok = ok && rename(writer->temporary, writer->path) == 0;
     vkb_status status = VKB_OK;
@@ -190,11 +190,16 @@ vkb_status file_commit(file_writer **writer_)
         status = vkb_fail(writer->ctx, VKB_IO, "%s: cannot be written: %s", writer->path,
                           strerror(errno));
         unlink(writer->temporary);
-    } else {
+    } else if (sync) {
         folder_sync(writer->path);
     }
     writer_free(writer);
     return status;
+}
+
+vkb_status file_commit(file_writer **writer)
+{
+    return commit(writer, true);
 }
 
 void file_abandon(file_writer **writer_)
@@ -208,16 +213,27 @@ void file_abandon(file_writer **writer_)
     writer_free(writer);
 }
 
-vkb_status file_write_whole(vkb_context *ctx, const char *path, const void *data, size_t bytes)
+static vkb_status write_whole(vkb_context *ctx, const char *path, const void *data, size_t bytes,
+                              bool sync)
 {
     file_writer *writer = NULL;
     vkb_status status = file_create(ctx, path, &writer);
     if (status == VKB_OK)
         status = file_write(writer, data, bytes);
     if (status == VKB_OK)
-        return file_commit(&writer);
+        return commit(&writer, sync);
     file_abandon(&writer);
     return status;
+}
+
+vkb_status file_write_whole(vkb_context *ctx, const char *path, const void *data, size_t bytes)
+{
+    return write_whole(ctx, path, data, bytes, true);
+}
+
+vkb_status file_write_soon(vkb_context *ctx, const char *path, const void *data, size_t bytes)
+{
+    return write_whole(ctx, path, data, bytes, false);
 }
 
 // ---- Folders and paths ----

@@ -39,6 +39,8 @@ void file_abandon(file_writer **writer);      // NULL-safe: removes the temporar
 
 // file_create, file_write, file_commit.
 vkb_status file_write_whole(vkb_context *ctx, const char *path, const void *data, size_t bytes);
+// The same without waiting for the disk: whole whatever becomes of this process, but not of the machine.
+vkb_status file_write_soon(vkb_context *ctx, const char *path, const void *data, size_t bytes);
 
 // ---- Folders and paths ----
 

@@ -199,10 +199,13 @@ bool gpu_note_at(const vkb_device *dev, gpu_note_kind kind, size_t index, const 
                  const char **text);
 vkb_status gpu_note_set(vkb_device *dev, gpu_note_kind kind, const char *key,
                         const char *text); // NULL takes it away
+void gpu_note_clear(vkb_device *dev, gpu_note_kind kind);
 // Who measures: alone among all processes, so that times are true. Waits for another one for so many
 // seconds, then reads what that has kept; false: it is still at it.
 bool gpu_notes_begin(vkb_device *dev, double seconds);
-void gpu_notes_write(vkb_device *dev); // whole or not at all; a log line when it cannot be
+// Whole or not at all, and a log line when it cannot be. sync: it outlives the machine, too, which takes
+// long.
+void gpu_notes_write(vkb_device *dev, bool sync);
 void gpu_notes_end(vkb_device *dev);
 const char *gpu_notes_path(const vkb_device *dev); // NULL: nothing is kept
 
@@ -222,6 +225,7 @@ typedef enum gpu_test_fault {
     GPU_TEST_NONE,
     GPU_TEST_DOES_NOT_BUILD, // its pipeline
     GPU_TEST_GIVES_NOTHING,  // its results are not written
+    GPU_TEST_GIVES_LESS,     // nor are they beyond the eighth row of workgroups
     GPU_TEST_HANGS,          // its submission never ends
     GPU_TEST_LOST,           // its submission loses the device
     GPU_TEST_ENDS,           // its submission kills the process

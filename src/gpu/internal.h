@@ -183,8 +183,8 @@ typedef struct gpu_notes {
 } gpu_notes;
 
 bool gpu_notes_add(gpu_notes *notes, gpu_note_kind kind, const char *key,
-                   const char *text); // false: memory
-void gpu_notes_clear(gpu_notes *notes, bool kept_ones_only);
+                   const char *text);               // false: memory
+void gpu_notes_clear_kept(vkb_device *dev);         // all but those in use
 void gpu_notes_open(vkb_device *dev, bool no_file); // reads the file, if there is one
 void gpu_notes_close(vkb_device *dev);
 

@@ -30,16 +30,27 @@ static void noted_free(gpu_noted *noted)
     free(noted->text);
 }
 
-void gpu_notes_clear(gpu_notes *notes, bool kept_ones_only)
+// Takes out all of a kind, or all but those of it.
+static void take_out(gpu_notes *notes, gpu_note_kind kind, bool others)
 {
     size_t left = 0;
     for (size_t i = 0; i < notes->count; i++) {
-        if (kept_ones_only && notes->at[i].kind == GPU_NOTE_IN_USE)
-            notes->at[left++] = notes->at[i];
-        else
+        if ((notes->at[i].kind == kind) != others)
             noted_free(&notes->at[i]);
+        else
+            notes->at[left++] = notes->at[i];
     }
     notes->count = left;
+}
+
+void gpu_note_clear(vkb_device *dev, gpu_note_kind kind)
+{
+    take_out(&dev->notes, kind, false);
+}
+
+void gpu_notes_clear_kept(vkb_device *dev)
+{
+    take_out(&dev->notes, GPU_NOTE_IN_USE, true);
 }
 
 bool gpu_notes_add(gpu_notes *notes, gpu_note_kind kind, const char *key, const char *text)

@@ -124,7 +124,7 @@ static bool take(vkb_device *dev, char *at, size_t bytes)
                 strncmp(at + first, owner.at, owner.count) == 0;
     char *line = good ? at + first + owner.count : NULL;
     free(owner.at);
-    gpu_notes_clear(&dev->notes, true);
+    gpu_notes_clear_kept(dev);
     while (good && *line) {
         char *end = strchr(line, '\n'), *fields[3];
         *end = 0;
@@ -137,7 +137,7 @@ static bool take(vkb_device *dev, char *at, size_t bytes)
         line = end + 1;
     }
     if (!good)
-        gpu_notes_clear(&dev->notes, true);
+        gpu_notes_clear_kept(dev);
     return good;
 }
 
@@ -145,16 +145,14 @@ static bool take(vkb_device *dev, char *at, size_t bytes)
 static void take_trials(vkb_device *dev, bool tell)
 {
     const char *key, *mark;
-    char name[256];
-    while (gpu_note_at(dev, GPU_NOTE_TRIAL, 0, &key, &mark)) {
-        snprintf(name, sizeof(name), "%s", key);
+    for (size_t i = 0; gpu_note_at(dev, GPU_NOTE_TRIAL, i, &key, &mark); i++) {
         if (tell)
             vkb_log(dev->ctx, VKB_LOG_WARNING, "%s: kernel variant %s is not used: " LEFT_BEHIND,
-                    dev->physical.info.name, name);
-        gpu_note_set(dev, GPU_NOTE_TRIAL, name, NULL);
-        if (gpu_note_set(dev, GPU_NOTE_FAULT, name, LEFT_BEHIND) != VKB_OK)
-            break;
+                    dev->physical.info.name, key);
+        if (!gpu_notes_add(&dev->notes, GPU_NOTE_FAULT, key, LEFT_BEHIND))
+            return; // memory: it stays a trial
     }
+    gpu_note_clear(dev, GPU_NOTE_TRIAL);
 }
 
 static void read_file(vkb_device *dev)
@@ -223,7 +221,8 @@ void gpu_notes_open(vkb_device *dev, bool no_file)
 void gpu_notes_close(vkb_device *dev)
 {
     gpu_notes_end(dev);
-    gpu_notes_clear(&dev->notes, false);
+    gpu_notes_clear_kept(dev);
+    gpu_note_clear(dev, GPU_NOTE_IN_USE);
     free(dev->notes.at);
     free(dev->notes.path);
     dev->notes = (gpu_notes){.lock = -1};
@@ -260,7 +259,7 @@ bool gpu_notes_begin(vkb_device *dev, double seconds)
     return result != LOCK_BUSY;
 }
 
-void gpu_notes_write(vkb_device *dev)
+void gpu_notes_write(vkb_device *dev, bool sync)
 {
     if (!dev->notes.path)
         return;
@@ -268,7 +267,8 @@ void gpu_notes_write(vkb_device *dev)
     text t = write_text(dev);
     if (t.failed || !quiet)
         nothing_is_kept(dev, "memory is exhausted");
-    else if (file_write_whole(quiet, dev->notes.path, t.at, t.count) != VKB_OK)
+    else if ((sync ? file_write_whole : file_write_soon)(quiet, dev->notes.path, t.at, t.count) !=
+             VKB_OK)
         nothing_is_kept(dev, vkb_error(quiet));
     free(t.at);
     vkb_context_destroy(&quiet);

@@ -1,6 +1,7 @@
 // Matrix products: their checks, the families of kernels that compute them, and which one a product
 // gets. shaders/README.md has the families' numbers.
 #include "ops/matmul.h"
+#include "ops/tune.h"
 
 #include <string.h>
 
@@ -224,9 +225,13 @@ void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
     matmul_product x = matmul_product_of(params);
     if (!check(s, &x) || x.p.m == 0 || x.p.n == 0)
         return;
-    matmul_variant first;
+    matmul_variant chosen;
+    op_products *listener = gpu_listener(s);
     if (x.p.b_panel)
         matmul_run_packed(s, &x);
-    else if (variants_of(gpu_stream_device(s), &x, &first, 1))
-        run_variant(s, &x, &first);
+    else if (listener)
+        op_products_add(listener, params);
+    else if (op_must(s, matmul_choose(gpu_stream_device(s), params, &chosen), "op_matmul",
+                     "no kernel for this product is known to work on this device"))
+        run_variant(s, &x, &chosen);
 }

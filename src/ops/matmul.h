@@ -4,6 +4,8 @@
 //   matmul_parts.c  operands larger than one binding: products of parts
 //   matmul_tile.c   tiles in shared memory: plain, runs on every device
 //   matmul_lanes.c  lanes that broadcast, for software drivers
+//   matmul_choice.c what a product gets when it is recorded; names
+//   tune.h          measuring variants
 //   packed.c        weights packed for software drivers: no family, a product has them or not
 //
 // A family is the one place that knows its kernel: when a device admits a product (limits and features,
@@ -79,6 +81,17 @@ typedef struct matmul_key {
 } matmul_key;
 enum { MATMUL_ACCUMULATES = 1, MATMUL_HAS_BIAS = 2, MATMUL_IN_EIGHTS = 4 };
 matmul_key matmul_key_of(const op_matmul_params *params);
+
+// ---- matmul_choice.c ----
+
+// "NT 2048x512x128 f32-f32 bias": all that the choice of a variant may depend on; "lanes 48".
+typedef struct matmul_name {
+    char text[96];
+} matmul_name;
+matmul_name matmul_name_of(const op_matmul_params *params);
+matmul_name matmul_variant_name(const matmul_variant *variant);
+// The variant that a recording takes; false: each that the device admits has a fault.
+bool matmul_choose(const vkb_device *dev, const op_matmul_params *params, matmul_variant *out);
 
 // ---- For the families ----
 

@@ -12,6 +12,7 @@
 // Our part of trainer_state.json: transformers' TrainerState takes what is below that key as it is.
 #define STATE_FOREIGN "stateful_callbacks"
 #define STATE_OWN "vkbert"
+#define STATE_KERNELS "kernels" // the variants of the run's products, where it was tuned
 
 // Everything that must be the same again: X(key, place in the trainer).
 #define STATE_LIST(X)                                                                              \
@@ -65,6 +66,8 @@ static char *state_print(const vkb_trainer *t, const train_scale_state *scale)
 #define X(key, member) ok = ok && (!t->scaling || number_add(own, key, scale->member));
     SCALE_LIST(X)
 #undef X
+    cJSON *kernels = ok ? cJSON_AddObjectToObject(own, STATE_KERNELS) : NULL;
+    ok = kernels && train_tuning_save(t, kernels);
     char *text = ok ? cJSON_Print(state) : NULL;
     cJSON_Delete(state);
     return text;
@@ -150,6 +153,13 @@ static vkb_status state_read(vkb_trainer *t, const char *path, const cJSON *stat
     return VKB_OK;
 }
 
+static const cJSON *state_kernels(const cJSON *state)
+{
+    const cJSON *foreign = cJSON_GetObjectItemCaseSensitive(state, STATE_FOREIGN);
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(foreign ? foreign : state, STATE_OWN);
+    return cJSON_GetObjectItemCaseSensitive(own, STATE_KERNELS);
+}
+
 vkb_status vkb_trainer_resume(vkb_trainer *t, const char *folder)
 {
     vkb_status status = VKB_OK;
@@ -167,6 +177,7 @@ vkb_status vkb_trainer_resume(vkb_trainer *t, const char *folder)
         BASE_TRY(vkb_fail(ctx, VKB_BAD_FILE, "%s: is not JSON", state_path));
     BASE_TRY(state_read(t, state_path, state));
     BASE_TRY(bert_params_load(t->model, path, moments, BASE_COUNT(moments)));
+    BASE_TRY(train_tuning_resume(t, state_kernels(state)));
     t->at.cursor.rows = 0; // its rows are to be made again
     t->feeding = false;
     t->last = (vkb_metrics){.step = t->at.step, .max_steps = t->at.max_steps};

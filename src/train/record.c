@@ -31,14 +31,14 @@ static void record_micro(gpu_stream *s, const vkb_trainer *t, bool accumulate)
     bert_backward(s, &run);
 }
 
-static void record_first(gpu_stream *s, void *user)
+void train_record_first(gpu_stream *s, void *user)
 {
     const vkb_trainer *t = user;
     gpu_fill(s, gpu_whole(t->step_out), 0);
     record_micro(s, t, false);
 }
 
-static void record_more(gpu_stream *s, void *user)
+void train_record_more(gpu_stream *s, void *user)
 {
     record_micro(s, user, true);
 }
@@ -88,9 +88,10 @@ vkb_status train_record_step(vkb_trainer *t, bool timed)
     gpu_stream_destroy(&t->first);
     gpu_stream_destroy(&t->more);
     gpu_stream_destroy(&t->update);
-    BASE_TRY(gpu_record(dev, "micro-batch", timed, record_first, t, &t->first));
+    BASE_TRY(gpu_record(dev, "micro-batch", timed, train_record_first, t, &t->first));
     if (t->params.gradient_accumulation_steps > 1)
-        BASE_TRY(gpu_record(dev, "micro-batch, accumulated", timed, record_more, t, &t->more));
+        BASE_TRY(
+            gpu_record(dev, "micro-batch, accumulated", timed, train_record_more, t, &t->more));
     BASE_TRY(gpu_record(dev, "update", timed, record_update, t, &t->update));
 cleanup:
     return status;

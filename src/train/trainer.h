@@ -10,10 +10,13 @@
 #define VKB_TRAIN_TRAINER_H
 
 #include "bert/bert.h"
+#include "ops/tune.h"
 #include "train/feeder.h"
 #include "train/pace.h"
 #include "train/profile.h"
 #include "train/schedule.h"
+
+#include <cjson/cJSON.h>
 
 enum { TRAIN_RESULTS = 3 };
 
@@ -85,7 +88,14 @@ vkb_status train_scale_set(vkb_trainer *trainer, const train_scale_state *state)
 
 // record.c: everything that is recorded once.
 vkb_status train_record(vkb_trainer *trainer);
+void train_record_first(gpu_stream *s, void *trainer); // a micro-batch: the first of a step,
+void train_record_more(gpu_stream *s, void *trainer);  // or another one
 // The streams of a step (again), with timestamps or without.
 vkb_status train_record_step(vkb_trainer *trainer, bool timed);
+
+// tune.c: which variants the step's products have, for a checkpoint; and back from there, with the step
+// recorded anew. object NULL: none.
+bool train_tuning_save(const vkb_trainer *trainer, cJSON *object); // false: memory
+vkb_status train_tuning_resume(vkb_trainer *trainer, const cJSON *object);
 
 #endif

@@ -39,7 +39,7 @@ static char *write_notes(void)
     CHECK(gpu_note_set(dev, GPU_NOTE_CHOICE, "TN 1x2x3", NULL) == VKB_OK);
     CHECK(gpu_note_set(dev, GPU_NOTE_FAULT, "lanes 16", "gave wrong numbers") == VKB_OK);
     CHECK(gpu_note_set(dev, GPU_NOTE_IN_USE, "NT 1x2x3", "lanes 48") == VKB_OK);
-    gpu_notes_write(dev);
+    gpu_notes_write(dev, false);
     gpu_notes_end(dev);
     char *path = strdup(gpu_notes_path(dev));
     vkb_device_close(&dev);
@@ -74,7 +74,7 @@ TEST(what_a_process_left_in_trial_is_a_fault)
     vkb_device *dev = open_device(false), *other = NULL;
     CHECK(gpu_notes_begin(dev, 0));
     CHECK(gpu_note_set(dev, GPU_NOTE_TRIAL, "lanes 32", "being tried") == VKB_OK);
-    gpu_notes_write(dev);
+    gpu_notes_write(dev, false);
     other = open_device(false); // it is being tried: neither good nor bad yet
     CHECK(gpu_note(other, GPU_NOTE_FAULT, "lanes 32") == NULL);
     vkb_device_close(&other);
@@ -98,7 +98,7 @@ TEST(one_measures_at_a_time_and_sees_what_the_one_before_kept)
     CHECK(gpu_notes_begin(first, 0));
     CHECK(!gpu_notes_begin(second, 0.15));
     CHECK(gpu_note_set(first, GPU_NOTE_CHOICE, "TN 4x4x4", "tile 32") == VKB_OK);
-    gpu_notes_write(first);
+    gpu_notes_write(first, true);
     gpu_notes_end(first);
     CHECK(gpu_notes_begin(second, 0));
     CHECK_STR(gpu_note(second, GPU_NOTE_CHOICE, "TN 4x4x4"), "tile 32");
@@ -159,7 +159,7 @@ TEST(where_nothing_can_be_written_it_goes_on_and_says_so)
     *last_warning = 0;
     CHECK(gpu_notes_begin(dev, 0));
     CHECK(gpu_note_set(dev, GPU_NOTE_CHOICE, "NT", "lanes 48") == VKB_OK);
-    gpu_notes_write(dev);
+    gpu_notes_write(dev, false);
     gpu_notes_end(dev);
     CHECK_HAS(last_warning, "is not remembered");
     CHECK_STR(gpu_note(dev, GPU_NOTE_CHOICE, "NT"), "lanes 48");

@@ -1,0 +1,91 @@
+// Tuning: which of its variants a product is fastest with on this device, measured.
+//
+//   tune.c        products of a recording; what is tried when, within a budget; what is remembered
+//   tune_trial.c  one variant of one product: is it right, and how long does it take?
+//
+// A variant is trusted only after its numbers were those of the plain family. Before it runs for the first
+// time it is noted as being in trial, so that one that kills the process or the machine is known by the
+// next one; what did not build, was wrong, hung or lost the device is a fault of that variant, and it is
+// never used again on this device and driver (matmul_choose).
+#ifndef VKB_OPS_TUNE_H
+#define VKB_OPS_TUNE_H
+
+#include "ops/matmul.h"
+
+// ---- Products of a recording ----
+
+typedef struct op_product {
+    op_matmul_params params; // of the first one of its name; without views
+    matmul_name name;
+    double calls; // in what was heard
+} op_product;
+
+typedef struct op_products {
+    op_product *at;
+    size_t count, capacity;
+    bool failed; // memory
+} op_products;
+
+// Adds the products that `record` would record.
+vkb_status op_products_hear(vkb_device *dev, gpu_record_fn record, void *user, op_products *list);
+void op_products_add(op_products *list, const op_matmul_params *params); // for matmul.c
+void op_products_free(op_products *list);
+
+// ---- Tuning ----
+
+typedef struct op_tune_params {
+    double max_seconds; // a trial that has begun is ended
+    double steps; // how often the products will be run, 0: not known; and how long that takes,
+    double run_seconds;       // 0: not known. Tuning takes a small share of it at most
+    bool thorough;            // everything anew, and longer
+    double enough;            // seconds of measuring a variant; 0: the usual ones
+    double hang_seconds;      // beyond what a trial should take: then it hangs
+    vkb_progress_fn progress; // variants; may be NULL
+    bool (*stop)(void *user); // may be NULL
+    void *user;
+} op_tune_params;
+
+// Measures, and puts the choices to use (GPU_NOTE_IN_USE) for what is recorded from now on. out is freed by
+// op_tuning_free. VKB_DEVICE_LOST: a variant hung or lost the device, and is noted. VKB_INTERRUPTED: stop.
+vkb_status op_tune(vkb_device *dev, const op_products *products, const op_tune_params *params,
+                   vkb_tuning *out);
+void op_tuning_free(vkb_tuning *tuning);
+
+// ---- tune_trial.c ----
+
+// What all trials share: random operands, a result.
+typedef struct tune_bench {
+    vkb_device *dev;
+    gpu_buffer *pool, *c;
+    uint64_t pool_bytes;
+    gpu_type filled_as;          // fp16 needs other words than fp32 and bf16, which share theirs
+    double hang_seconds, enough; // enough: seconds of measuring a variant
+    op_matmul_params right_of;   // the product whose result by the plain family is in
+    void *right;                 // NULL: none
+    double usual_seconds;        // of the usual variant of the product at hand; 0: not measured
+    double *sparse_usual;        // parts of its result, [TUNE_SPARSE]
+} tune_bench;
+enum { TUNE_SPARSE = 4096 };
+
+vkb_status tune_bench_open(vkb_device *dev, const op_products *products, tune_bench *out);
+void tune_bench_close(tune_bench *bench);
+
+typedef struct tune_result {
+    double seconds;  // 0: not measured
+    char fault[192]; // a part of a sentence; "": none
+} tune_result;
+
+// Both fail only where no other variant can be tried after it.
+//
+// The plain family's result of what is compared for this variant: bench->right.
+vkb_status tune_make_right(tune_bench *bench, const op_matmul_params *params,
+                           const matmul_variant *variant, const matmul_variant *plain,
+                           tune_result *out);
+// Compares, then measures.
+vkb_status tune_try(tune_bench *bench, const op_matmul_params *params,
+                    const matmul_variant *variant, tune_result *out);
+// Whether bench->right is already what tune_make_right would make.
+bool tune_has_right(const tune_bench *bench, const op_matmul_params *params,
+                    const matmul_variant *variant);
+
+#endif
