@@ -144,6 +144,9 @@ struct embedding_params {
     uint tokens, cols;
     uint first, count; // the words of this part of the table
     uint panel;        // of a packed table, else not read
+    float eps;
+    uint site;  // of the dropout behind the LayerNorm
+    float keep; // 1 - p
 };
 
 struct scatter_params {

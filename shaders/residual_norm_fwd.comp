@@ -8,7 +8,7 @@
 //   4  gain      f32[cols]        in                         8  stat  f32[rows][2]     out: mean, rstd
 //
 // Constants: 0 workgroup size, 1 who shares a row (reduce.glsl), 2 FORMAT (row4.glsl), 3 DROPS: dropout,
-// 4 BIAS: x_bias is added. Grid: rows.glsl. Two passes: one-pass variance, E x^2 - (E x)^2, loses the digits.
+// 4 BIAS: x_bias is added. Grid: rows.glsl.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
@@ -29,13 +29,8 @@ ACT4_OUT(7, y)
 layout(set = 0, binding = 8) writeonly buffer stat_buffer { vec2 stat[]; };
 layout(push_constant) uniform push { residual_norm_params p; };
 
-// On GPUs a row of up to 1024 is one turn of its workgroup, which it keeps.
-vec4 kept = vec4(0);
-
-vec4 sum_kept(uint i, uint begin, uint end)
-{
-    return SHARED_BY != 2 && i - begin == row_first() ? kept : sum_at(i, end);
-}
+#define NORM_OUT(v, i) (v)
+#include "norm.glsl"
 
 void main()
 {
@@ -47,32 +42,14 @@ void main()
     if (DROPS != 0)
         draw = uvec3(now.seed_low, now.seed_high, now.step);
 
-    vec4 total = vec4(0); // all terms are 0 behind the end of the row
+    vec4 total = vec4(0);
     ROW_LOOP(i, begin, end) {
         vec4 v = x_at(i, end);
         if (BIAS != 0)
             v += x_bias_at(i - begin, p.cols);
         if (DROPS != 0)
             v = drop4(v, draw, i, p.site, p.keep);
-        v = row4_kept(v + residual_at(i, end)); // statistics are of what the backward reads
-        sum_put(i, end, v);
-        total += v;
-        if (i - begin == row_first())
-            kept = v;
+        total += norm_sum(i, begin, end, v + residual_at(i, end));
     }
-    float mean = group_add(dot(total, vec4(1))) / p.cols;
-
-    vec4 squares = vec4(0);
-    ROW_LOOP(i, begin, end) {
-        vec4 d = (sum_kept(i, begin, end) - mean) * row4_valid(i, end);
-        squares += d * d;
-    }
-    float rstd = 1 / sqrt(group_add(dot(squares, vec4(1))) / p.cols + p.eps);
-
-    ROW_LOOP(i, begin, end) {
-        uint c = i - begin;
-        y_put(i, end, (sum_kept(i, begin, end) - mean) * rstd * gain_at(c, p.cols) + bias_at(c, p.cols));
-    }
-    if (row_first() == 0)
-        stat[row] = vec2(mean, rstd);
+    norm_row(row, p.cols, p.eps, total);
 }

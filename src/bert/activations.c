@@ -52,7 +52,6 @@ static void entries_list(const vkb_device_info *device, const vkb_config *c, ber
     const uint64_t C =
         (N * H + 127) / 128 * 128; // 256 bytes of 16-bit elements: as much as any asks for
     const uint64_t F = op_attention_is_fused(device, c->num_attention_heads, c->hidden_size);
-    const uint64_t D = shape.training && c->hidden_dropout_prob > 0;
     const uint64_t W = shape.precision != VKB_FP32;
     const gpu_type F32 = GPU_F32, ACT = bert_gpu_type(shape.precision);
 #define SPAN(first, last) ((2ull << PHASE_##last) - (1ull << PHASE_##first))

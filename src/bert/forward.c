@@ -12,17 +12,15 @@ static void linear(gpu_stream *s, const bert_run *run, gpu_view x, gpu_view weig
 
 static void embeddings(gpu_stream *s, const bert_run *run)
 {
-    const bert_params *w = run->weights;
-    const bert_acts *a = run->acts;
-    const uint32_t N = a->shape.rows * a->shape.length, H = run->config->hidden_size;
     const op_embedding embedding = bert_embedding(run);
-
-    op_embedding_fwd(s, &embedding, a->embed_sum); // [N][H]
-    op_layernorm_fwd(s, a->embed_sum, w->embed_gain, w->embed_bias, N, H,
-                     run->config->layer_norm_eps, a->embed_norm, a->embed_stat);
-    const op_dropout dropout = bert_hidden_dropout(run, BERT_EMBED_SITE);
-    if (dropout.p > 0)
-        op_dropout_apply(s, dropout, a->embed_norm, N * H, a->embed_out);
+    op_embedding_fwd(s, &embedding,
+                     &(op_embedding_norm){.gain = run->weights->embed_gain,
+                                          .bias = run->weights->embed_bias,
+                                          .sum = run->acts->embed_sum, // [N][H]
+                                          .y = run->acts->embed_out,
+                                          .stat = run->acts->embed_stat,
+                                          .eps = run->config->layer_norm_eps,
+                                          .dropout = bert_hidden_dropout(run, BERT_EMBED_SITE)});
 }
 
 // [N][3H] by one product, or [N][H] three times.
@@ -156,8 +154,8 @@ void bert_loss(gpu_stream *s, const bert_run *run, bool gradient)
     const op_scaling *scaling = gradient ? &run->scaling : NULL;
     gpu_label(s, "loss");
     if (run->objective != VKB_OBJECTIVE_NSP)
-        op_cross_entropy(s, a->logits, a->labels, R, run->config->vocab_size, scaling, a->row_stats,
-                         run->step_out);
+        op_cross_entropy(s, a->logits, a->labels, R, run->config->vocab_size, 0, scaling,
+                         a->row_stats, run->step_out);
     if (run->objective != VKB_OBJECTIVE_MLM)
         op_pair_entropy(s, a->pair_logits, a->next_sentence, B, scaling, a->pair_stats,
                         run->step_out);

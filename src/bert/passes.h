@@ -22,10 +22,7 @@ static inline op_dropout bert_hidden_dropout(const bert_run *run, uint32_t site)
 // Of layer 0 the embeddings, else the output of the layer before; of num_hidden_layers the last's.
 static inline gpu_view bert_layer_input(const bert_run *run, uint32_t layer)
 {
-    if (layer)
-        return run->acts->layers[layer - 1].out;
-    bool dropped = bert_hidden_dropout(run, BERT_EMBED_SITE).p > 0;
-    return dropped ? run->acts->embed_out : run->acts->embed_norm;
+    return layer ? run->acts->layers[layer - 1].out : run->acts->embed_out;
 }
 
 static inline op_embedding bert_embedding(const bert_run *run)

@@ -1,4 +1,4 @@
-// The three embeddings added up, and their gradients.
+// The three embeddings added up, with the LayerNorm and dropout behind them, and their gradients.
 //
 // Backward: many tokens share a row of a table. Word and position rows are summed along lists of
 // equal keys, in the order of the tokens; the few types, whose lists would be as long as the batch,
@@ -26,29 +26,44 @@ static gpu_view table_part(const op_embedding *e, gpu_view table, uint32_t first
     return op_part(table, (uint64_t)first * e->hidden, (uint64_t)count * e->hidden);
 }
 
-void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y)
+static bool norm_checks(gpu_stream *s, const char *op, const op_embedding *e,
+                        const op_embedding_norm *n)
+{
+    return op_dropout_checks(s, op, n->dropout) && op_has(s, op, "gain", n->gain, e->hidden) &&
+           op_has(s, op, "bias", n->bias, e->hidden) &&
+           op_has_act(s, op, "sum", n->sum, e->tokens, e->hidden) &&
+           op_has_act(s, op, "y", n->y, e->tokens, e->hidden) &&
+           op_same_type(s, op, n->sum, n->y) && op_has(s, op, "stat", n->stat, 2ull * e->tokens);
+}
+
+void op_embedding_fwd(gpu_stream *s, const op_embedding *e, const op_embedding_norm *n)
 {
     static const char op[] = "embedding_fwd";
     if (!embedding_checks(s, op, e) || !op_has(s, op, "word", e->word, e->hidden) ||
         !op_has(s, op, "type", e->type, (uint64_t)e->type_count * e->hidden) ||
-        !op_has(s, op, "position", e->position, e->hidden) ||
-        !op_has(s, op, "y", y, (uint64_t)e->tokens * e->hidden) ||
+        !op_has(s, op, "position", e->position, e->hidden) || !norm_checks(s, op, e, n) ||
         !op_must(s, !e->word_panel || e->hidden % 4 == 0, op,
                  "a packed word table has rows of fours"))
         return;
     const uint32_t rows = table_rows(e, e->word), bound = op_rows_bound(s, rows, e->hidden);
     const uint32_t part = bound < rows && e->word_panel ? bound - bound % e->word_panel : bound;
+    const bool drops = n->dropout.p > 0;
+    const op_rows r = op_rows_for(s, e->tokens, e->hidden, n->y.type);
     for (uint32_t first = 0, count; first < rows; first += count) { // each token is of one part
         count = rows - first < part ? rows - first : part;
+        const double share = (double)e->tokens * count / rows; // tokens of this part
         gpu_run(s, embedding_fwd,
-                .bind = {e->ids, e->types, e->positions, table_part(e, e->word, first, count),
-                         e->type, e->position, y},
+                .bind = {drops ? n->dropout.step : e->ids, e->ids, e->types, e->positions,
+                         table_part(e, e->word, first, count), e->type, e->position, n->gain,
+                         n->bias, n->sum, n->y, n->stat},
                 .push =
-                    &(struct embedding_params){e->tokens, e->hidden, first, count, e->word_panel},
-                .spec = {op_group_for(s, e->hidden).size, e->word_panel != 0}, .spec_count = 2,
-                .groups = gpu_items(e->tokens),
+                    &(struct embedding_params){e->tokens, e->hidden, first, count, e->word_panel,
+                                               n->eps, n->dropout.site, 1 - n->dropout.p},
+                .spec = {r.size, r.shared_by, r.format, drops, e->word_panel != 0}, .spec_count = 5,
+                .groups = r.groups,
                 // A token reads a row of the word table; the rows of the others are few.
-                .bytes = 4.0 * e->tokens * (3 + 2.0 * e->hidden * count / rows));
+                .bytes = 12.0 * e->tokens +
+                         share * (8 + (4.0 + 2 * gpu_type_bytes(n->y.type)) * e->hidden));
     }
 }
 
@@ -72,9 +87,11 @@ static void scatter_add(gpu_stream *s, const op_embedding *e, gpu_view keys, gpu
         push.count = rows - push.first < part ? rows - push.first : part;
         gpu_run(s, scatter_add,
                 .bind = {keys, links, dy, table_part(e, table, push.first, push.count)},
-                .push = &push, .spec = {size}, .spec_count = 1, .groups = groups,
+                .push = &push, .spec = {size, 0, op_format(dy.type, e->hidden)}, .spec_count = 3,
+                .groups = groups,
                 // Keys, links, rows in; a table's row is read and written once, not once a token.
-                .bytes = 4.0 * e->tokens * (3 + (double)e->hidden * push.count / rows) +
+                .bytes = e->tokens * (12 + gpu_type_bytes(dy.type) * (double)e->hidden *
+                                               push.count / rows) +
                          8.0 * e->hidden * fmin(e->tokens, push.count));
     }
 }
@@ -97,7 +114,7 @@ void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy)
     if (!embedding_checks(s, op, e) || !op_has(s, op, "word_grad", e->word_grad, e->hidden) ||
         !op_has(s, op, "type_grad", e->type_grad, (uint64_t)e->type_count * e->hidden) ||
         !op_has(s, op, "position_grad", e->position_grad, e->hidden) ||
-        !op_has(s, op, "dy", dy, (uint64_t)e->tokens * e->hidden))
+        !op_has_act(s, op, "dy", dy, e->tokens, e->hidden))
         return;
     scatter_add(s, e, e->ids, dy, e->word_grad, true, e->pad_id);
     scatter_add(s, e, e->positions, dy, e->position_grad, false, 0);

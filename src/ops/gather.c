@@ -3,27 +3,32 @@
 
 void op_gather(gpu_stream *s, gpu_view index, gpu_view x, uint32_t count, uint32_t cols, gpu_view y)
 {
-    if (!op_has(s, "gather", "index", index, count) || !op_has(s, "gather", "x", x, cols) ||
-        !op_has(s, "gather", "y", y, (uint64_t)count * cols))
+    static const char op[] = "gather";
+    if (!op_has(s, op, "index", index, count) || !op_has_act(s, op, "x", x, 1, cols) ||
+        !op_has_act(s, op, "y", y, count, cols) || !op_same_type(s, op, x, y))
         return;
     gpu_run(s, gather_rows, .bind = {index, x, y},
             .push = &(struct rows_params){.rows = count, .cols = cols},
-            .spec = {op_group_for(s, cols).size}, .spec_count = 1, .groups = gpu_items(count),
-            .bytes = 4.0 * count * (1 + 2.0 * cols)); // index, rows in, rows out
+            .spec = {op_group_for(s, op_div_up(cols, 4)).size, 0, op_format(x.type, cols)},
+            .spec_count = 3, .groups = gpu_items(count),
+            // index, rows in, rows out
+            .bytes = count * (4.0 + 2.0 * gpu_type_bytes(x.type) * cols));
 }
 
 void op_scatter(gpu_stream *s, gpu_view index, gpu_view dy, uint32_t count, uint32_t rows,
                 uint32_t cols, bool accumulate, gpu_view dx)
 {
-    if (!op_has(s, "scatter", "index", index, count) ||
-        !op_has(s, "scatter", "dy", dy, (uint64_t)count * cols) ||
-        !op_has(s, "scatter", "dx", dx, (uint64_t)rows * cols))
+    static const char op[] = "scatter";
+    if (!op_has(s, op, "index", index, count) || !op_has_act(s, op, "dy", dy, count, cols) ||
+        !op_has_act(s, op, "dx", dx, rows, cols) || !op_same_type(s, op, dy, dx))
         return;
-    dx.bytes = 4ull * rows * cols;
+    dx.bytes = gpu_type_bytes(dx.type) * rows * cols;
     if (!accumulate)
         gpu_fill(s, dx, 0);
     gpu_run(s, scatter_rows, .bind = {index, dy, dx},
             .push = &(struct rows_params){.rows = count, .cols = cols},
-            .spec = {op_group_for(s, cols).size}, .spec_count = 1, .groups = gpu_items(count),
-            .bytes = 4.0 * count * (1 + 3.0 * cols)); // index, rows in, rows added to
+            .spec = {op_group_for(s, op_div_up(cols, 4)).size, 0, op_format(dx.type, cols)},
+            .spec_count = 3, .groups = gpu_items(count),
+            // index, rows in, rows added to
+            .bytes = count * (4.0 + 3.0 * gpu_type_bytes(dx.type) * cols));
 }

@@ -73,23 +73,6 @@ void op_sum_columns(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, boo
 void op_sum_columns_where(gpu_stream *s, gpu_view x, uint32_t rows, uint32_t cols, gpu_view keys,
                           uint32_t select, bool accumulate, gpu_view sums);
 
-// ---- embedding.c ----
-
-typedef struct op_embedding {
-    gpu_view ids, types, positions;               // uint32[tokens]
-    gpu_view word, type, position;                // [V][H], [types][H], [max positions][H]
-    gpu_view word_grad, type_grad, position_grad; // backward only
-    uint32_t tokens, hidden, type_count;
-    uint32_t word_panel; // forward: word is packed, see op_panel; 0: it is not
-    uint32_t pad_id;     // its lookup gradient is left out (padding_idx)
-} op_embedding;
-
-// y[t] = word[ids[t]] + type[types[t]] + position[positions[t]]
-void op_embedding_fwd(gpu_stream *s, const op_embedding *e, gpu_view y);
-// Adds the lookup gradients of dy [T][H] to the three tables. Equal keys are linked, and added in
-// the order of the tokens: no float atomics.
-void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy);
-
 // ---- dropout.c: inverted scaling; Philox counter (element / 4, site, step), key seed of step_in ----
 
 typedef struct op_dropout {
@@ -137,6 +120,29 @@ typedef struct op_layernorm_grad {
     gpu_view x_bias_grad; // optional: sums over the rows of dropped, or of dx without a dropout
 } op_layernorm_grad;
 void op_layernorm_bwd(gpu_stream *s, const op_layernorm_grad *g);
+
+// ---- embedding.c ----
+
+typedef struct op_embedding {
+    gpu_view ids, types, positions;               // uint32[tokens]
+    gpu_view word, type, position;                // fp32 [V][H], [types][H], [max positions][H]
+    gpu_view word_grad, type_grad, position_grad; // backward only
+    uint32_t tokens, hidden, type_count;
+    uint32_t word_panel; // forward: word is packed, see op_panel; 0: it is not
+    uint32_t pad_id;     // its lookup gradient is left out (padding_idx)
+} op_embedding;
+
+// The LayerNorm of sum[t] = word[ids[t]] + type[types[t]] + position[positions[t]], and its dropout.
+typedef struct op_embedding_norm {
+    gpu_view gain, bias;
+    gpu_view sum, y, stat; // as op_residual_norm's; y behind the dropout
+    float eps;
+    op_dropout dropout;
+} op_embedding_norm;
+void op_embedding_fwd(gpu_stream *s, const op_embedding *e, const op_embedding_norm *n);
+// Adds the lookup gradients of dy [T][H] to the three tables. Equal keys are linked, and added in
+// the order of the tokens: no float atomics.
+void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy);
 
 // ---- gelu.c: erf form, or tanh form 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ----
 
@@ -225,13 +231,14 @@ typedef struct op_scaling {
     float unit;     // a power of two, so that nothing is rounded; 0: they are not scaled, no state
 } op_scaling;
 
-// logits [count][V], labels uint32[count], OP_NONE: the row does not count. With gradient, logits
-// become softmax - onehot, scaled (of the sum of losses; rows that do not count become zeros); NULL:
+// logits [count][ld], of which V columns count (ld 0: V), labels uint32[count], OP_NONE: the row does not
+// count. With gradient, logits
+// become softmax - onehot, scaled (of the sum of losses; rows and columns that do not count become zeros); NULL:
 // they stay. Adds loss_sum, top1 and top5 to step_out. row_stats [count][4]: loss, rank of the label,
 // log of the sum, maximum.
 void op_cross_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
-                      uint32_t vocab_size, const op_scaling *gradient, gpu_view row_stats,
-                      gpu_view step_out);
+                      uint32_t vocab_size, uint32_t ld, const op_scaling *gradient,
+                      gpu_view row_stats, gpu_view step_out);
 // The same for next-sentence prediction, of two classes: adds to pairs, pairs_right, pair_loss_sum.
 void op_pair_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
                      const op_scaling *gradient, gpu_view row_stats, gpu_view step_out);

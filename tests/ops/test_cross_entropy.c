@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 static vkb_device *device;
+static gpu_type act; // of the logits
 
 enum { ROWS = 70 };
 
@@ -14,7 +15,7 @@ typedef enum label_kind { LABELS_SOME, LABELS_NONE } label_kind;
 
 typedef struct cross_entropy {
     tensor *logits, *labels, *row_stats, *step_out, *scaling; // scaling NULL: none
-    uint32_t count, vocab;
+    uint32_t count, vocab, ld;                                // ld 0: vocab
     float unit;
     bool gradient, pairs;
 } cross_entropy;
@@ -28,7 +29,7 @@ static void record(gpu_stream *s, void *user)
         op_pair_entropy(s, c->logits->view, c->labels->view, c->count, gradient, c->row_stats->view,
                         c->step_out->view);
     else
-        op_cross_entropy(s, c->logits->view, c->labels->view, c->count, c->vocab, gradient,
+        op_cross_entropy(s, c->logits->view, c->labels->view, c->count, c->vocab, c->ld, gradient,
                          c->row_stats->view, c->step_out->view);
 }
 
@@ -65,12 +66,21 @@ static void check_step_out(trial *t, const cross_entropy *c, struct step_out bef
         trial_wrong(t, "step_out was changed where it should not");
 }
 
-static void loss(uint32_t count, uint32_t vocab, values kind, label_kind label, bool gradient)
+// The reference's rows are dense, the device's ld apart: `wide` of the one from the other.
+static void spread(const double *dense, const cross_entropy *c, double *wide, double beyond)
 {
-    trial *t = trial_open(device, "cross_entropy %ux%u values %d labels %d%s", count, vocab, kind,
-                          label, gradient ? " gradient" : "");
-    cross_entropy c = {.count = count, .vocab = vocab, .gradient = gradient};
-    size_t logits = (size_t)count * vocab;
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t j = 0; j < c->ld; j++)
+            wide[i * c->ld + j] = j < c->vocab ? dense[i * c->vocab + j] : beyond;
+}
+
+static void loss_of_rows(uint32_t count, uint32_t vocab, uint32_t ld, values kind, label_kind label,
+                         bool gradient)
+{
+    trial *t = trial_open(device, "cross_entropy %ux%u of %u values %d labels %d type %d%s", count,
+                          vocab, ld, kind, label, act, gradient ? " gradient" : "");
+    cross_entropy c = {.count = count, .vocab = vocab, .ld = ld, .gradient = gradient};
+    const size_t logits = (size_t)count * ld;
     if (gradient)
         c.logits = trial_inout(t, "logits", logits, kind, kind == VALUES_WIDE ? 1e-10 : LIMIT_FP32);
     else
@@ -81,21 +91,33 @@ static void loss(uint32_t count, uint32_t vocab, values kind, label_kind label, 
         if (label == LABELS_NONE || i % 7 == 5)
             labels[i] = OP_NONE;
         else if (i % 3 == 1) // so that there is something for top1 and top5 to count
-            c.logits->ref[(size_t)i * vocab + labels[i]] += 2;
+            c.logits->ref[(size_t)i * ld + labels[i]] += 2;
+        for (size_t j = vocab; j < ld; j++) // larger than any that counts
+            c.logits->ref[i * ld + j] = 1000;
     }
     tensor_start_from_ref(c.logits);
+    tensor_as(c.logits, act);
     struct step_out before = {.predictions = 7, .overflow = 1, .top1 = 2, .top5 = 3};
     before.loss_sum = 1.5f;
     c.labels = trial_words(t, "labels", count, labels);
     c.row_stats = trial_free_words(t, "row_stats", 4 * count, NULL);
     c.step_out = trial_free_words(t, "step_out", sizeof before / 4, &before);
-    double *stats = trial_spare(t, 4 * count);
-    ref_loss expected = ref_cross_entropy(c.logits->ref, labels, count, vocab, stats,
-                                          gradient ? c.logits->ref : NULL);
+    double *stats = trial_spare(t, 4 * count), *dense = trial_spare(t, (size_t)count * vocab);
+    for (size_t i = 0; i < (size_t)count * vocab; i++)
+        dense[i] = c.logits->ref[i / vocab * ld + i % vocab];
+    ref_loss expected =
+        ref_cross_entropy(dense, labels, count, vocab, stats, gradient ? dense : NULL);
+    if (gradient)
+        spread(dense, &c, c.logits->ref, 0);
     trial_run(t, record, &c);
     check_row_stats(t, &c, stats);
     check_step_out(t, &c, before, expected);
     CHECK(trial_close(&t));
+}
+
+static void loss(uint32_t count, uint32_t vocab, values kind, label_kind label, bool gradient)
+{
+    loss_of_rows(count, vocab, vocab, kind, label, gradient);
 }
 
 static const struct {
@@ -202,6 +224,27 @@ TEST(loss_and_gradient)
     }
 }
 
+// Rows of a multiple of some columns, of which the last do not count.
+TEST(padded_rows)
+{
+    loss_of_rows(17, 30, 32, VALUES_NORMAL, LABELS_SOME, true);
+    loss_of_rows(9, 99, 128, VALUES_FAR, LABELS_SOME, true);
+    loss_of_rows(5, 6, 7, VALUES_NORMAL, LABELS_SOME, true); // no fours
+    loss_of_rows(17, 30, 32, VALUES_NORMAL, LABELS_SOME, false);
+    loss_of_rows(8, 29, 32, VALUES_NORMAL, LABELS_NONE, true);
+}
+
+TEST(logits_of_16_bits)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        loss_of_rows(17, 30, 32, VALUES_NORMAL, LABELS_SOME, true);
+        loss_of_rows(9, 1000, 1024, VALUES_NORMAL, LABELS_SOME, true);
+        loss_of_rows(64, 64, 64, VALUES_FAR, LABELS_SOME, false);
+        loss_of_rows(8, 29, 32, VALUES_NORMAL, LABELS_NONE, true);
+    }
+    act = GPU_F32;
+}
+
 TEST(loss_without_gradient_leaves_the_logits)
 {
     loss(17, 31, VALUES_NORMAL, LABELS_SOME, false);
@@ -296,6 +339,8 @@ static void on_device(vkb_device *dev)
     RUN(pairs_have_their_own_sums);
     RUN(pairs_weigh_as_predictions_per_pair);
     RUN(loss_without_gradient_leaves_the_logits);
+    RUN(padded_rows);
+    RUN(logits_of_16_bits);
     RUN(equal_logits);
     RUN(small_losses_keep_their_digits);
     RUN(no_predictions);

@@ -1,19 +1,25 @@
-// The three embeddings and their gradients, on every device against the reference.
+// The three embeddings, the LayerNorm and dropout behind them, and their gradients, on every device
+// against the reference.
 #include "check.h"
 #include "devices.h"
 #include "harness.h"
 #include "ref.h"
 
 static vkb_device *device;
+static gpu_type act; // of the activations
 
-enum { TOKENS = 600, TYPES = 2, PAD = 1 };
+enum { TOKENS = 600, TYPES = 2, PAD = 1, SITE = 9 };
+static const float EPS = 1e-5f;
+static const struct step_in now = {.seed_low = 12, .seed_high = 34, .step = 56};
 
 typedef enum key_kind { KEYS_RANDOM, KEYS_EQUAL, KEYS_PAD } key_kind;
 
 typedef struct embedding {
     tensor *ids, *types, *positions, *word, *type, *position, *word_grad, *type_grad,
-        *position_grad, *y, *dy;
+        *position_grad, *dy;
+    tensor *step, *gain, *bias, *sum, *y, *stat; // step NULL: no dropout
     uint32_t tokens, hidden, vocab, length, panel;
+    float p;
 } embedding;
 
 static op_embedding views(const embedding *e)
@@ -40,7 +46,15 @@ static void record_fwd(gpu_stream *s, void *user)
 {
     const embedding *e = user;
     op_embedding all = views(e);
-    op_embedding_fwd(s, &all, e->y->view);
+    op_embedding_fwd(
+        s, &all,
+        &(op_embedding_norm){.gain = e->gain->view,
+                             .bias = e->bias->view,
+                             .sum = e->sum->view,
+                             .y = e->y->view,
+                             .stat = e->stat->view,
+                             .eps = EPS,
+                             .dropout = {e->step ? e->step->view : (gpu_view){0}, SITE, e->p}});
 }
 
 static void record_bwd(gpu_stream *s, void *user)
@@ -68,20 +82,40 @@ static void add_keys(trial *t, embedding *e, key_kind kind, keys *k)
 }
 
 static void forward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t length,
-                    uint32_t panel)
+                    uint32_t panel, float p)
 {
-    trial *t =
-        trial_open(device, "embedding_fwd %ux%u vocab %u panel %u", tokens, hidden, vocab, panel);
-    embedding e = {
-        .tokens = tokens, .hidden = hidden, .vocab = vocab, .length = length, .panel = panel};
+    trial *t = trial_open(device, "embedding_fwd %ux%u vocab %u panel %u p %g type %d", tokens,
+                          hidden, vocab, panel, p, act);
+    const size_t count = (size_t)tokens * hidden;
+    embedding e = {.tokens = tokens,
+                   .hidden = hidden,
+                   .vocab = vocab,
+                   .length = length,
+                   .panel = panel,
+                   .p = p};
     keys k;
     add_keys(t, &e, KEYS_RANDOM, &k);
-    e.word = trial_input(t, "word", (size_t)vocab * hidden, VALUES_FAR);
+    if (p > 0)
+        e.step = trial_words(t, "step", sizeof now / 4, &now);
+    e.word = trial_input(t, "word", (size_t)vocab * hidden, VALUES_NORMAL);
     e.type = trial_input(t, "type", (size_t)TYPES * hidden, VALUES_NORMAL);
     e.position = trial_input(t, "position", (size_t)length * hidden, VALUES_NORMAL);
-    e.y = trial_output(t, "y", (size_t)tokens * hidden, LIMIT_FP32);
+    e.gain = trial_input(t, "gain", hidden, VALUES_NORMAL);
+    e.bias = trial_input(t, "bias", hidden, VALUES_NORMAL);
+    e.sum = trial_output(t, "sum", count, LIMIT_FP32);
+    e.y = trial_output(t, "y", count, LIMIT_FP32);
+    // of the sum as it is kept: rounded to 16 bits
+    e.stat = trial_output(t, "stat", 2 * tokens,
+                          act == GPU_F32   ? LIMIT_FP32
+                          : act == GPU_F16 ? LIMIT_F16
+                                           : LIMIT_BF16);
+    tensor_as(e.sum, act);
+    tensor_as(e.y, act);
     ref_embedding_fwd(k.ids, k.types, k.positions, e.word->ref, e.type->ref, e.position->ref,
-                      tokens, hidden, e.y->ref);
+                      tokens, hidden, e.sum->ref);
+    ref_layernorm_fwd(e.sum->ref, e.gain->ref, e.bias->ref, tokens, hidden, EPS, e.y->ref,
+                      e.stat->ref);
+    ref_dropout_apply(&(ref_dropout){now, SITE, p}, e.y->ref, count, e.y->ref);
     if (panel)
         tensor_start_packed(e.word, vocab, hidden, panel);
     trial_run(t, record_fwd, &e);
@@ -91,8 +125,8 @@ static void forward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t l
 static void backward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t length,
                      key_kind kind)
 {
-    trial *t =
-        trial_open(device, "embedding_bwd %ux%u vocab %u keys %d", tokens, hidden, vocab, kind);
+    trial *t = trial_open(device, "embedding_bwd %ux%u vocab %u keys %d type %d", tokens, hidden,
+                          vocab, kind, act);
     embedding e = {.tokens = tokens, .hidden = hidden, .vocab = vocab, .length = length};
     keys k;
     add_keys(t, &e, kind, &k);
@@ -101,6 +135,7 @@ static void backward(uint32_t tokens, uint32_t hidden, uint32_t vocab, uint32_t 
     e.type_grad = trial_inout(t, "type_grad", (size_t)TYPES * hidden, VALUES_NORMAL, LIMIT_FP32);
     e.position_grad = trial_inout(t, "position_grad", positions, VALUES_NORMAL, LIMIT_FP32);
     e.dy = trial_input(t, "dy", (size_t)tokens * hidden, VALUES_NORMAL);
+    tensor_as(e.dy, act);
     ref_embedding_bwd(k.ids, k.types, k.positions, e.dy->ref, tokens, hidden, PAD, e.word_grad->ref,
                       e.type_grad->ref, e.position_grad->ref);
     trial_run(t, record_bwd, &e);
@@ -115,13 +150,14 @@ static const struct {
 TEST(forward)
 {
     for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++)
-        forward(SHAPES[i].tokens, SHAPES[i].hidden, SHAPES[i].vocab, SHAPES[i].length, 0);
+        forward(SHAPES[i].tokens, SHAPES[i].hidden, SHAPES[i].vocab, SHAPES[i].length, 0,
+                i % 2 ? 0.1f : 0);
 }
 
 TEST(forward_of_a_packed_table)
 {
-    forward(65, 48, 100, 65, 16);
-    forward(17, 100, 7, 17, 64);
+    forward(65, 48, 100, 65, 16, 0);
+    forward(17, 100, 7, 17, 64, 0);
 }
 
 TEST(backward)
@@ -142,12 +178,23 @@ TEST(backward_leaves_the_padding_row_alone)
     backward(600, 48, 40, 128, KEYS_PAD);
 }
 
+TEST(activations_of_16_bits)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        forward(33, 64, 97, 33, 0, 0.1f);
+        forward(65, 100, 7, 65, 0, 0);
+        backward(65, 100, 7, 65, KEYS_RANDOM);
+        backward(600, 48, 40, 128, KEYS_EQUAL);
+    }
+    act = GPU_F32;
+}
+
 TEST(parts_of_what_is_beyond_one_binding)
 {
     gpu_test_limit_binding(device, 16 << 10);
-    forward(127, 31, 500, 64, 0);
-    forward(64, 48, 500, 64, 64);
-    forward(64, 20, 300, 64, 128); // parts of whole panels
+    forward(127, 31, 500, 64, 0, 0);
+    forward(64, 48, 500, 64, 64, 0);
+    forward(64, 20, 300, 64, 128, 0); // parts of whole panels
     backward(127, 31, 500, 64, KEYS_RANDOM);
     backward(60, 48, 300, 60, KEYS_EQUAL);
     gpu_test_limit_binding(device, 0);
@@ -166,6 +213,12 @@ TEST(wrong_views_are_refused)
     e.word_grad = trial_free_words(t, "word_grad", 15, NULL);
     e.type_grad = trial_free_words(t, "type_grad", 6, NULL);
     e.position_grad = trial_free_words(t, "position_grad", 12, NULL);
+    e.p = 0.1f;
+    e.step = trial_free_words(t, "step", sizeof now / 4, NULL);
+    e.gain = trial_free_words(t, "gain", 3, NULL);
+    e.bias = trial_free_words(t, "bias", 3, NULL);
+    e.sum = trial_free_words(t, "sum", 18, NULL);
+    e.stat = trial_free_words(t, "stat", 12, NULL);
     e.y = trial_free_words(t, "y", 18, NULL);
     e.dy = trial_free_words(t, "dy", 18, NULL);
     tensor *keyed[] = {e.ids, e.types, e.positions};
@@ -173,7 +226,9 @@ TEST(wrong_views_are_refused)
         trial_needs_all(t, keyed[i], record_fwd, &e);
         trial_needs_all(t, keyed[i], record_bwd, &e);
     }
-    trial_needs_all(t, e.y, record_fwd, &e);
+    tensor *normed[] = {e.step, e.gain, e.bias, e.sum, e.y, e.stat};
+    for (size_t i = 0; i < BASE_COUNT(normed); i++)
+        trial_needs_all(t, normed[i], record_fwd, &e);
     trial_needs_all(t, e.dy, record_bwd, &e);
     trial_needs_all(t, e.type, record_fwd, &e);
     trial_needs_all(t, e.type_grad, record_bwd, &e);
@@ -193,6 +248,7 @@ static void on_device(vkb_device *dev)
     RUN(backward);
     RUN(backward_of_one_id_in_every_place);
     RUN(backward_leaves_the_padding_row_alone);
+    RUN(activations_of_16_bits);
     RUN(parts_of_what_is_beyond_one_binding);
     RUN(wrong_views_are_refused);
 }

@@ -5,6 +5,7 @@
 #include "ref.h"
 
 static vkb_device *device;
+static gpu_type act; // of the rows
 
 // MANY: more than the 65,535 workgroups an axis may have.
 enum { ROWS = 200, MANY = 66000 };
@@ -52,8 +53,8 @@ static void both(uint32_t rows, uint32_t cols, uint32_t count, uint32_t used)
     static uint32_t index[MANY];
     for (int scatter = 0; scatter < 3; scatter++) {
         static const char *const names[] = {"gather", "scatter", "scatter and add"};
-        trial *t =
-            trial_open(device, "%s %u of %ux%u, %u used", names[scatter], count, rows, cols, used);
+        trial *t = trial_open(device, "%s %u of %ux%u, %u used, type %d", names[scatter], count,
+                              rows, cols, used, act);
         gather g = {.count = count, .rows = rows, .cols = cols, .accumulate = scatter == 2};
         draw_index(trial_random(t), rows, count, used, index);
         g.index = trial_words(t, "index", count, index);
@@ -63,10 +64,14 @@ static void both(uint32_t rows, uint32_t cols, uint32_t count, uint32_t used)
             g.dx = g.accumulate
                        ? trial_inout(t, "dx", (size_t)rows * cols, VALUES_NORMAL, LIMIT_FP32)
                        : trial_output(t, "dx", (size_t)rows * cols, LIMIT_EXACT);
+            tensor_as(g.dy, act);
+            tensor_as(g.dx, act);
             ref_scatter(index, g.dy->ref, count, rows, cols, g.accumulate, g.dx->ref);
         } else {
             g.x = trial_input(t, "x", (size_t)rows * cols, VALUES_FAR);
             g.y = trial_output(t, "y", (size_t)count * cols, LIMIT_EXACT);
+            tensor_as(g.x, act);
+            tensor_as(g.y, act);
             ref_gather(index, g.x->ref, count, cols, g.y->ref);
         }
         trial_run(t, scatter ? record_scatter : record_gather, &g);
@@ -83,6 +88,16 @@ TEST(rows_and_empty_entries)
     both(ROWS, 20, 8, 0); // all are
     both(33, 20, 33, 33); // nearly every row
     both(MANY, 2, MANY, MANY);
+}
+
+TEST(rows_of_16_bits)
+{
+    for (act = GPU_F16; act <= GPU_BF16; act++) {
+        both(ROWS, 64, 40, 31);
+        both(ROWS, 100, 40, 31);
+        both(MANY, 4, MANY, MANY);
+    }
+    act = GPU_F32;
 }
 
 TEST(wrong_views_are_refused)
@@ -107,6 +122,7 @@ static void on_device(vkb_device *dev)
 {
     device = dev;
     RUN(rows_and_empty_entries);
+    RUN(rows_of_16_bits);
     RUN(wrong_views_are_refused);
 }
 
