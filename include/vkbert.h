@@ -110,6 +110,8 @@ typedef struct vkb_device_info {
     uint32_t max_push_constants; // bytes
     uint32_t subgroup_size, min_subgroup_size, max_subgroup_size;
     bool fp16, storage16, bf16, int8, timestamps;
+    bool matrix_fp16, matrix_bf16; // VK_KHR_cooperative_matrix of these types, with what it needs
+    bool full_subgroups;           // a workgroup's subgroups can be demanded to be full, and of one size
     uint32_t matrix_count; // cooperative-matrix shapes the driver lists; 0: no such extension
     vkb_cooperative_matrix matrix[64]; // the first 64 of them
     char unusable[256];                // why vkbert cannot use the device; "" when it can

@@ -1,38 +1,96 @@
 // Opening and closing a device.
+#include "gpu/extensions.h"
 #include "gpu/internal.h"
 
 #include <stdlib.h>
 
-static vkb_status create_device(vkb_device *dev)
+// What is enabled: only what probe.c has seen. `first` is the chain's head.
+typedef struct enabled {
+    VkPhysicalDeviceVulkan12Features v12;
+    VkPhysicalDeviceVulkan11Features v11;
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
+    VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16;
+    void *first;
+    const char *extensions[8];
+    uint32_t extension_count;
+} enabled;
+
+// Puts a structure of features at the chain's head, with its extension if there is one to name.
+static void enable(enabled *e, void *features, const char *extension)
 {
-    const gpu_physical *p = &dev->physical;
-    // Only what probe.c has seen is enabled; the first two belong to every 1.2 driver.
-    // matmul_lanes broadcasts from lanes that are constants only once its loops are unrolled.
-    VkPhysicalDeviceVulkan12Features v12 = {
+    VkBaseOutStructure *head = features;
+    if (head) {
+        head->pNext = e->first;
+        e->first = head;
+    }
+    if (extension)
+        e->extensions[e->extension_count++] = extension;
+}
+
+static void enable_core(const gpu_physical *p, enabled *e)
+{
+    // timelineSemaphore and subgroupBroadcastDynamicId belong to every 1.2 driver: matmul_lanes
+    // broadcasts from lanes that are constants only once its loops are unrolled.
+    e->v12 = (VkPhysicalDeviceVulkan12Features){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
         .timelineSemaphore = VK_TRUE,
         .subgroupBroadcastDynamicId = VK_TRUE,
         .shaderFloat16 = p->info.fp16,
         .shaderInt8 = p->info.int8,
         .storageBuffer8BitAccess = p->storage8,
+        .vulkanMemoryModel = p->cooperative_matrix,
     };
-    VkPhysicalDeviceVulkan11Features v11 = {
+    e->v11 = (VkPhysicalDeviceVulkan11Features){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-        .pNext = &v12,
         .storageBuffer16BitAccess = p->info.storage16,
     };
-    const char *extensions[2];
-    uint32_t extension_count = 0;
-    if (p->memory_budget)
-        extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-    if (p->portability_subset)
-        extensions[extension_count++] = "VK_KHR_portability_subset";
+    enable(e, &e->v12, NULL);
+    enable(e, &e->v11, NULL);
+}
 
+static void enable_options(const gpu_physical *p, enabled *e)
+{
+    e->sizes = (VkPhysicalDeviceSubgroupSizeControlFeatures){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+        .subgroupSizeControl = VK_TRUE,
+        .computeFullSubgroups = VK_TRUE,
+    };
+    e->matrix = (VkPhysicalDeviceCooperativeMatrixFeaturesKHR){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .cooperativeMatrix = VK_TRUE,
+    };
+    e->bfloat16 = (VkPhysicalDeviceShaderBfloat16FeaturesKHR){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
+        .shaderBFloat16Type = VK_TRUE,
+        .shaderBFloat16CooperativeMatrix = VK_TRUE,
+    };
+    if (p->size_control)
+        enable(e, &e->sizes,
+               p->info.api_version < VK_API_VERSION_1_3
+                   ? VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME
+                   : NULL);
+    if (p->cooperative_matrix)
+        enable(e, &e->matrix, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    if (p->info.matrix_bf16)
+        enable(e, &e->bfloat16, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
+    if (p->memory_budget)
+        enable(e, NULL, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    if (p->portability_subset)
+        enable(e, NULL, "VK_KHR_portability_subset");
+}
+
+static vkb_status create_device(vkb_device *dev)
+{
+    const gpu_physical *p = &dev->physical;
+    enabled e = {0};
+    enable_core(p, &e);
+    enable_options(p, &e);
     VkResult result = dev->instance->fn.vkCreateDevice(
         p->handle,
         &(VkDeviceCreateInfo){
             .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-            .pNext = &v11,
+            .pNext = e.first,
             .queueCreateInfoCount = 1,
             .pQueueCreateInfos =
                 &(VkDeviceQueueCreateInfo){
@@ -41,8 +99,8 @@ static vkb_status create_device(vkb_device *dev)
                     .queueCount = 1,
                     .pQueuePriorities = (float[]){1.0f},
                 },
-            .enabledExtensionCount = extension_count,
-            .ppEnabledExtensionNames = extensions,
+            .enabledExtensionCount = e.extension_count,
+            .ppEnabledExtensionNames = e.extensions,
         },
         NULL, &dev->handle);
     if (result != VK_SUCCESS) {

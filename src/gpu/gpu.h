@@ -12,7 +12,7 @@
 
 #include "base/context.h"
 
-enum { GPU_MAX_BINDINGS = 12, GPU_MAX_SPEC = 12, GPU_MAX_SCRATCH = 5 };
+enum { GPU_MAX_BINDINGS = 12, GPU_MAX_SPEC = 16, GPU_MAX_SCRATCH = 5 };
 
 vkb_context *gpu_context(const vkb_device *dev);
 
@@ -125,6 +125,7 @@ typedef struct gpu_run_params {
     const void *push;                // the push struct of kernels.def; copied
     uint32_t spec[GPU_MAX_SPEC];     // specialisation constants, ids from 0; id 0 is local_size_x
     uint32_t spec_count;
+    uint32_t subgroup; // workgroups are of full subgroups of this size, see vkb_device_info; 0: any
     gpu_groups groups; // a zero in it: nothing to do, nothing is recorded
     double flops;      // estimate, for bounding submissions and for gpu_times
     double bytes;      // read and written, for gpu_times, where a run touches less than its views;

@@ -1,6 +1,7 @@
 // What the files of this folder share: the only header with Vulkan types.
 //
 //   loader.c      volk, instance functions        instance.c   layers, validation messages, names
+//   extensions.h  what is newer than the oldest headers
 //   probe.c       what a device has               choose.c     which device to take
 //   device.c      opening and closing one         result.c     VkResult as a sentence
 //   memory.c      blocks of VkDeviceMemory        buffer.c     buffers and views
@@ -83,6 +84,8 @@ typedef struct gpu_physical {
     uint8_t cache_uuid[VK_UUID_SIZE];
     uint32_t queue_family, timestamp_bits;
     bool storage8, memory_budget, portability_subset;
+    bool cooperative_matrix; // the extension, with the features that we want of it
+    bool size_control;       // of subgroups; info.full_subgroups says whether it is of use
 } gpu_physical;
 
 vkb_status gpu_probe_all(gpu_instance *instance, gpu_physical **list, size_t *count);
@@ -146,7 +149,7 @@ const gpu_kernel_entry *gpu_kernel_get(gpu_kernel kernel);
 
 typedef struct gpu_pipeline {
     struct gpu_pipeline *next;
-    uint32_t spec[GPU_MAX_SPEC], spec_count;
+    uint32_t spec[GPU_MAX_SPEC], spec_count, subgroup;
     VkPipeline handle;
 } gpu_pipeline;
 
@@ -157,8 +160,9 @@ typedef struct gpu_kernel_state {
     gpu_pipeline *pipelines;
 } gpu_kernel_state;
 
+// subgroup as in gpu_run_params.
 vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *spec,
-                            uint32_t spec_count, VkPipeline *out);
+                            uint32_t spec_count, uint32_t subgroup, VkPipeline *out);
 void gpu_pipelines_destroy(vkb_device *dev);
 
 // ---- pipeline_cache.c ----

@@ -65,6 +65,12 @@ static VkResult compile(vkb_device *dev, gpu_kernel kernel, gpu_pipeline *pipeli
         .dataSize = pipeline->spec_count * sizeof(uint32_t),
         .pData = pipeline->spec,
     };
+    const vkb_device_info *info = &dev->physical.info;
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = pipeline->subgroup,
+    };
+    const bool pinned = pipeline->subgroup && dev->physical.size_control;
     return dev->vk.vkCreateComputePipelines(
         dev->handle, dev->cache, 1,
         &(VkComputePipelineCreateInfo){
@@ -72,6 +78,10 @@ static VkResult compile(vkb_device *dev, gpu_kernel kernel, gpu_pipeline *pipeli
             .stage =
                 {
                     .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                    .pNext =
+                        pinned && info->min_subgroup_size != info->max_subgroup_size ? &size : NULL,
+                    .flags =
+                        pinned ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                     .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                     .module = dev->kernels[kernel].module,
                     .pName = "main",
@@ -84,11 +94,12 @@ static VkResult compile(vkb_device *dev, gpu_kernel kernel, gpu_pipeline *pipeli
 }
 
 vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *spec,
-                            uint32_t spec_count, VkPipeline *out)
+                            uint32_t spec_count, uint32_t subgroup, VkPipeline *out)
 {
     gpu_kernel_state *state = &dev->kernels[kernel];
     for (gpu_pipeline *p = state->pipelines; p; p = p->next)
-        if (p->spec_count == spec_count && memcmp(p->spec, spec, spec_count * sizeof(*spec)) == 0) {
+        if (p->spec_count == spec_count && p->subgroup == subgroup &&
+            memcmp(p->spec, spec, spec_count * sizeof(*spec)) == 0) {
             *out = p->handle;
             return VKB_OK;
         }
@@ -101,6 +112,7 @@ vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *
     if (!pipeline)
         return vkb_fail_memory(dev->ctx, sizeof(*pipeline), name);
     pipeline->spec_count = spec_count;
+    pipeline->subgroup = subgroup;
     memcpy(pipeline->spec, spec, spec_count * sizeof(*spec));
     VkResult result = gpu_fault_of(dev, kernel, spec, spec_count) == GPU_TEST_DOES_NOT_BUILD
                           ? VK_ERROR_INITIALIZATION_FAILED

@@ -1,37 +1,10 @@
 // What each device has: features and limits are asked for, never assumed.
-//
-// Vulkan's structures newer than Debian 12's headers (1.3.239) are declared here, and their
-// functions fetched by name.
+#include "gpu/extensions.h"
 #include "gpu/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifndef VK_KHR_cooperative_matrix
-#define VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME "VK_KHR_cooperative_matrix"
-#define VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR ((VkStructureType)1000506001)
-typedef struct VkCooperativeMatrixPropertiesKHR {
-    VkStructureType sType;
-    void *pNext;
-    uint32_t MSize, NSize, KSize;
-    int32_t AType, BType, CType, ResultType; // VkComponentTypeKHR
-    VkBool32 saturatingAccumulation;
-    int32_t scope; // VkScopeKHR
-} VkCooperativeMatrixPropertiesKHR;
-typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(
-    VkPhysicalDevice, uint32_t *, VkCooperativeMatrixPropertiesKHR *);
-#endif
-
-#ifndef VK_KHR_shader_bfloat16
-#define VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME "VK_KHR_shader_bfloat16"
-#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR ((VkStructureType)1000141000)
-typedef struct VkPhysicalDeviceShaderBfloat16FeaturesKHR {
-    VkStructureType sType;
-    void *pNext;
-    VkBool32 shaderBFloat16Type, shaderBFloat16DotProduct, shaderBFloat16CooperativeMatrix;
-} VkPhysicalDeviceShaderBfloat16FeaturesKHR;
-#endif
 
 typedef struct extensions {
     VkExtensionProperties *at;
@@ -88,9 +61,13 @@ static void probe_matrices(gpu_instance *instance, gpu_physical *p)
     for (uint32_t i = 0; list && i < count; i++)
         list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
     if (list && get(p->handle, &count, list) >= 0) {
-        p->info.matrix_count = count;
-        for (uint32_t i = 0; i < count && i < BASE_COUNT(p->info.matrix); i++) {
-            vkb_cooperative_matrix *to = &p->info.matrix[i];
+        for (uint32_t i = 0; i < count; i++) {
+            if (list[i].scope != VK_SCOPE_SUBGROUP_KHR)
+                continue;
+            const uint32_t at = p->info.matrix_count++;
+            if (at >= BASE_COUNT(p->info.matrix))
+                continue;
+            vkb_cooperative_matrix *to = &p->info.matrix[at];
             to->m = list[i].MSize;
             to->n = list[i].NSize;
             to->k = list[i].KSize;
@@ -105,6 +82,26 @@ static void probe_matrices(gpu_instance *instance, gpu_physical *p)
 
 // ---- Features, memory, queues, subgroups ----
 
+static bool has_size_control(const gpu_physical *p, const extensions *list)
+{
+    return p->info.api_version >= VK_API_VERSION_1_3 ||
+           has(list, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+}
+
+// What the extension offers beside its name; matrices of 16 bits need more of the device.
+static void probe_matrix_features(gpu_instance *instance, gpu_physical *p,
+                                  const VkPhysicalDeviceVulkan12Features *v12, bool bf16)
+{
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    instance->fn.vkGetPhysicalDeviceFeatures2(
+        p->handle, &(VkPhysicalDeviceFeatures2){
+                       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &matrix});
+    p->cooperative_matrix = matrix.cooperativeMatrix && v12->vulkanMemoryModel;
+    p->info.matrix_fp16 = p->cooperative_matrix && v12->shaderFloat16;
+    p->info.matrix_bf16 = p->cooperative_matrix && bf16;
+}
+
 static void probe_features(gpu_instance *instance, gpu_physical *p, const extensions *list)
 {
     VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16 = {
@@ -112,14 +109,20 @@ static void probe_features(gpu_instance *instance, gpu_physical *p, const extens
     VkPhysicalDeviceVulkan12Features v12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
         .pNext = has(list, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME) ? &bf16 : NULL};
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES, .pNext = &v12};
     VkPhysicalDeviceVulkan11Features v11 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &v12};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+        .pNext = has_size_control(p, list) ? (void *)&sizes : &v12};
     instance->fn.vkGetPhysicalDeviceFeatures2(
         p->handle, &(VkPhysicalDeviceFeatures2){
                        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11});
     p->info.fp16 = v12.shaderFloat16;
     p->info.storage16 = v11.storageBuffer16BitAccess;
     p->info.bf16 = bf16.shaderBFloat16Type;
+    p->size_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
+    if (has(list, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
+        probe_matrix_features(instance, p, &v12, bf16.shaderBFloat16CooperativeMatrix);
     p->info.int8 = v12.shaderInt8;
     p->storage8 = v12.storageBuffer8BitAccess;
 }
@@ -163,8 +166,7 @@ static bool probe_queue(gpu_instance *instance, gpu_physical *p)
 // Everything that Vulkan 1.2's properties say; false: no fit subgroups.
 static bool probe_properties(gpu_instance *instance, gpu_physical *p, const extensions *list)
 {
-    bool sizes = p->info.api_version >= VK_API_VERSION_1_3 ||
-                 has(list, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    bool sizes = has_size_control(p, list);
     VkPhysicalDeviceSubgroupSizeControlProperties size = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
     VkPhysicalDeviceSubgroupProperties subgroup = {
@@ -187,6 +189,10 @@ static bool probe_properties(gpu_instance *instance, gpu_physical *p, const exte
     p->info.max_allocation = largest.maxMemoryAllocationSize;
     p->info.subgroup_size = subgroup.subgroupSize;
     p->info.min_subgroup_size = sizes ? size.minSubgroupSize : subgroup.subgroupSize;
+    // Where all subgroups have one size they are full if the workgroup is a multiple of it.
+    p->size_control &= (size.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 ||
+                       size.minSubgroupSize == size.maxSubgroupSize;
+    p->info.full_subgroups = p->size_control;
     p->info.max_subgroup_size = sizes ? size.maxSubgroupSize : subgroup.subgroupSize;
 
     VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |

@@ -50,6 +50,12 @@ static bool check_run(gpu_stream *s, const gpu_kernel_entry *k, const gpu_run_pa
     if (params->spec_count && (params->spec[0] == 0 || params->spec[0] > widest))
         return REFUSED("kernel %s: workgroups of %u, %s allows 1 to %u", k->name, params->spec[0],
                        s->dev->physical.info.name, widest);
+    const vkb_device_info *info = &s->dev->physical.info;
+    if (params->subgroup && (!info->full_subgroups || params->subgroup < info->min_subgroup_size ||
+                             params->subgroup > info->max_subgroup_size || !params->spec_count ||
+                             params->spec[0] % params->subgroup))
+        return REFUSED("kernel %s: %s does not promise full subgroups of %u", k->name, info->name,
+                       params->subgroup);
     if (k->bindings > limits->maxPerStageDescriptorStorageBuffers)
         return REFUSED("kernel %s: %u storage buffers, %s allows %u", k->name, k->bindings,
                        s->dev->physical.info.name, limits->maxPerStageDescriptorStorageBuffers);
@@ -154,7 +160,8 @@ void gpu_run_(gpu_stream *s, gpu_kernel kernel, const gpu_run_params *params)
     vkb_device *dev = s->dev;
     VkPipeline pipeline;
     VkDescriptorSet set;
-    gpu_stream_fail(s, gpu_pipeline_get(dev, kernel, params->spec, params->spec_count, &pipeline));
+    gpu_stream_fail(s, gpu_pipeline_get(dev, kernel, params->spec, params->spec_count,
+                                        params->subgroup, &pipeline));
     if (s->status != VKB_OK || !write_set(s, kernel, views, &set))
         return;
     VkCommandBuffer commands = gpu_stream_commands(s, touched, k->bindings, params->flops);
