@@ -121,6 +121,15 @@ typedef struct vkb_device_info {
 // freed with free(). VKB_NO_DEVICE: no loader, or no driver.
 VKB_API vkb_status vkb_device_list(vkb_context *ctx, vkb_device_info **list, size_t *count);
 
+// A family of kernels that matrix products of a type can be computed by on a device: "coop" (cooperative
+// matrices), "tile", "lanes"; of operands "fp32", "fp16", "bf16".
+typedef struct vkb_products {
+    const char *type, *family;
+} vkb_products;
+
+// By type, the family that is tried first at the front. Writes at most `most`, returns how many.
+VKB_API size_t vkb_device_products(const vkb_device_info *info, vkb_products *list, size_t most);
+
 typedef struct vkb_device vkb_device;
 
 typedef struct vkb_device_params {

@@ -11,6 +11,7 @@
 typedef uint32_t vkb_uint;
 #define uint vkb_uint
 #endif
+#include "params_matmul.h"
 
 // ---- The step's own memory: what changes from step to step ----
 
@@ -54,16 +55,6 @@ struct loss_scale {
 };
 
 // ---- Kernels ----
-
-// c[m][n] = alpha * sum over k of a * b (+ bias[n]) (+ c), batched.
-struct matmul_params {
-    uint m, n, k;
-    uint lda, ldb, ldc; // elements from one row to the next, as stored
-    uint inner;         // batch index = outer * inner + inner index
-    uint a_outer, a_inner, b_outer, b_inner, c_outer, c_inner;
-    float alpha;
-    uint accumulate, has_bias;
-};
 
 // to[col][row] = from[row][col], batched; to is dense: [batch][cols][rows].
 struct transpose_params {

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct devices_options {
     common_options common;
@@ -65,6 +66,21 @@ static cJSON *matrix_json(const vkb_device_info *info)
     return list;
 }
 
+enum { MOST_PRODUCTS = 16 };
+
+static cJSON *products_json(const vkb_device_info *info)
+{
+    vkb_products list[MOST_PRODUCTS];
+    const size_t count = vkb_device_products(info, list, MOST_PRODUCTS);
+    cJSON *types = cJSON_CreateObject(), *families = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || strcmp(list[i].type, list[i - 1].type) != 0)
+            families = cJSON_AddArrayToObject(types, list[i].type);
+        cJSON_AddItemToArray(families, cJSON_CreateString(list[i].family));
+    }
+    return types;
+}
+
 static cJSON *device_json(const vkb_device_info *info, size_t index)
 {
     const struct {
@@ -99,6 +115,8 @@ static cJSON *device_json(const vkb_device_info *info, size_t index)
     cJSON_AddBoolToObject(item, "int8", info->int8);
     cJSON_AddBoolToObject(item, "timestamps", info->timestamps);
     cJSON_AddItemToObject(item, "cooperative_matrix", matrix_json(info));
+    if (!*info->unusable)
+        cJSON_AddItemToObject(item, "products", products_json(info));
     cJSON_AddBoolToObject(item, "usable", !*info->unusable);
     if (*info->unusable)
         cJSON_AddStringToObject(item, "unusable", info->unusable);
@@ -114,6 +132,19 @@ static void print_matrices(const vkb_device_info *info)
                s->n, s->k, s->a, s->b, s->c, s->result);
     }
     printf("%s\n", info->matrix_count ? "" : "no cooperative matrices");
+}
+
+static void print_products(const vkb_device_info *info)
+{
+    vkb_products list[MOST_PRODUCTS];
+    const size_t count = vkb_device_products(info, list, MOST_PRODUCTS);
+    printf("   products     ");
+    for (size_t i = 0; i < count; i++) {
+        const bool next_type = i == 0 || strcmp(list[i].type, list[i - 1].type) != 0;
+        printf("%s%s%s%s", i ? next_type ? "; " : ", " : "", next_type ? list[i].type : "",
+               next_type ? " by " : "", list[i].family);
+    }
+    printf("\n");
 }
 
 static void print_device(const vkb_device_info *info, size_t index)
@@ -135,6 +166,8 @@ static void print_device(const vkb_device_info *info, size_t index)
            info->storage16 ? ", 16-bit storage" : "", info->bf16 ? ", bf16" : "",
            info->int8 ? ", int8" : "", info->timestamps ? "; timestamps" : "; no timestamps");
     print_matrices(info);
+    if (!*info->unusable)
+        print_products(info);
     if (*info->unusable)
         printf("   UNUSABLE     %s\n", info->unusable);
 }

@@ -24,10 +24,10 @@ bool op_is_software(const gpu_stream *s)
 
 // SwiftShader, whose subgroups are of 4, does not unroll loops: the lanes' sums then live in
 // memory, and tiles are twice as fast in spite of their barriers.
-bool op_device_wants_lanes(const vkb_device *dev)
+bool op_info_wants_lanes(const vkb_device_info *info)
 {
-    return op_info_is_software(vkb_device_get_info(dev)) &&
-           (vkb_device_get_info(dev)->subgroup_size >= 8 || forced_variant == OP_VARIANT_SOFTWARE);
+    return op_info_is_software(info) &&
+           (info->subgroup_size >= 8 || forced_variant == OP_VARIANT_SOFTWARE);
 }
 
 static bool has(gpu_stream *s, const char *op, const char *what, gpu_view view, uint64_t elements)

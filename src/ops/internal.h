@@ -17,7 +17,7 @@ bool op_is_software(const gpu_stream *s);
 bool op_info_is_software(const vkb_device_info *info);
 
 // Products by matmul_lanes rather than matmul_tile?
-bool op_device_wants_lanes(const vkb_device *dev);
+bool op_info_wants_lanes(const vkb_device_info *info);
 
 // What a workgroup of matmul_packed, one subgroup, computes: rows of y, and columns a lane.
 enum { OP_PACKED_ROWS = 16, OP_PACKED_COLUMNS = 8 };

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const matmul_family *const families[] = {&matmul_tile, &matmul_lanes};
+static const matmul_family *const families[] = {&matmul_coop, &matmul_tile, &matmul_lanes};
 
 // ---- Products ----
 
@@ -149,7 +149,7 @@ void op_force_matmul(const char *family)
 }
 
 // What matmul_variants says of a product whose defaults are filled in.
-static size_t variants_of(const vkb_device *dev, const matmul_product *x, matmul_variant *out,
+static size_t variants_of(const vkb_device_info *info, const matmul_product *x, matmul_variant *out,
                           size_t most)
 {
     struct {
@@ -158,7 +158,7 @@ static size_t variants_of(const vkb_device *dev, const matmul_product *x, matmul
     } order[BASE_COUNT(families)];
     size_t admitted = 0;
     for (size_t f = 0; f < BASE_COUNT(families); f++) {
-        int rank = x->p.b_panel ? 0 : families[f]->rank(dev, x);
+        int rank = x->p.b_panel ? 0 : families[f]->rank(info, x);
         if (rank && forced_family && strcmp(forced_family, families[f]->name) == 0)
             rank = INT32_MAX;
         size_t at = admitted;
@@ -171,7 +171,7 @@ static size_t variants_of(const vkb_device *dev, const matmul_product *x, matmul
     }
     matmul_list list = {out, 0, most};
     for (size_t i = 0; i < admitted; i++)
-        order[i].family->variants(dev, x, &list);
+        order[i].family->variants(info, x, &list);
     return list.count;
 }
 
@@ -179,7 +179,7 @@ size_t matmul_variants(const vkb_device *dev, const op_matmul_params *params, ma
                        size_t most)
 {
     matmul_product x = matmul_product_of(params);
-    return variants_of(dev, &x, out, most);
+    return variants_of(vkb_device_get_info(dev), &x, out, most);
 }
 
 matmul_key matmul_key_of(const op_matmul_params *params)
@@ -211,7 +211,9 @@ void matmul_run(gpu_stream *s, const op_matmul_params *params, const matmul_vari
 {
     matmul_variant admitted[MATMUL_VARIANTS];
     matmul_product x = matmul_product_of(params);
-    size_t count = variants_of(gpu_stream_device(s), &x, admitted, MATMUL_VARIANTS), i = 0;
+    size_t count = variants_of(vkb_device_get_info(gpu_stream_device(s)), &x, admitted,
+                               MATMUL_VARIANTS),
+           i = 0;
     while (i < count && !matmul_variant_equal(&admitted[i], variant))
         i++;
     if (!op_must(s, i < count, "op_matmul", "the device does not admit this variant") ||
@@ -234,4 +236,23 @@ void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
     else if (op_must(s, matmul_choose(gpu_stream_device(s), params, &chosen), "op_matmul",
                      "no kernel for this product is known to work on this device"))
         run_variant(s, &x, &chosen);
+}
+
+// ---- For people ----
+
+size_t vkb_device_products(const vkb_device_info *info, vkb_products *list, size_t most)
+{
+    static const char *const types[] = {
+        [GPU_F16] = "fp16", [GPU_BF16] = "bf16", [GPU_F32] = "fp32"};
+    size_t count = 0;
+    for (gpu_type type = GPU_F32; type <= GPU_BF16; type++) {
+        matmul_product x = matmul_product_of(&(op_matmul_params){.m = 64, .n = 64, .k = 64});
+        x.a.view.type = x.b.view.type = x.c.view.type = type;
+        matmul_variant found[MATMUL_VARIANTS];
+        const size_t variants = variants_of(info, &x, found, MATMUL_VARIANTS);
+        for (size_t v = 0; v < variants && count < most; v++)
+            if (v == 0 || strcmp(found[v].family, found[v - 1].family) != 0)
+                list[count++] = (vkb_products){types[type], found[v].family};
+    }
+    return count;
 }

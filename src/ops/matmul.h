@@ -3,6 +3,7 @@
 //   matmul.c        checks, families and which of their variants a product gets
 //   matmul_parts.c  operands larger than one binding: products of parts
 //   matmul_tile.c   tiles in shared memory: plain, runs on every device
+//   matmul_coop.c   cooperative matrices of a subgroup, 16-bit operands
 //   matmul_lanes.c  lanes that broadcast, for software drivers
 //   matmul_choice.c what a product gets when it is recorded; names
 //   tune.h          measuring variants
@@ -53,13 +54,13 @@ typedef struct matmul_list {
 typedef struct matmul_family {
     const char *name;
     // How much it is worth trying first here, before anything is measured; 0: it does not admit this.
-    int (*rank)(const vkb_device *dev, const matmul_product *product);
+    int (*rank)(const vkb_device_info *info, const matmul_product *product);
     // Its variants, the best guess first.
-    void (*variants)(const vkb_device *dev, const matmul_product *product, matmul_list *list);
+    void (*variants)(const vkb_device_info *info, const matmul_product *product, matmul_list *list);
     void (*run)(gpu_stream *s, const matmul_product *product, const uint32_t *numbers);
 } matmul_family;
 
-extern const matmul_family matmul_tile, matmul_lanes;
+extern const matmul_family matmul_tile, matmul_lanes, matmul_coop;
 
 // Adds a variant with these numbers, if there is room.
 #define matmul_offer(list, family, ...)                                                            \

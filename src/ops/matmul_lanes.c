@@ -2,10 +2,10 @@
 // the reduction's axis outermost in both operands, and fp32: what is otherwise is transposed or widened into scratch.
 #include "ops/matmul.h"
 
-static int rank(const vkb_device *dev, const matmul_product *x)
+static int rank(const vkb_device_info *info, const matmul_product *x)
 {
     (void)x;
-    return op_device_wants_lanes(dev) ? 20 : 0;
+    return op_info_wants_lanes(info) ? 20 : 0;
 }
 
 static const struct {
@@ -30,9 +30,9 @@ static uint32_t best_rows(uint32_t m, uint32_t subgroup)
 }
 
 // Numbers: rows an invocation sums.
-static void variants(const vkb_device *dev, const matmul_product *x, matmul_list *list)
+static void variants(const vkb_device_info *info, const matmul_product *x, matmul_list *list)
 {
-    const uint32_t subgroup = vkb_device_get_info(dev)->subgroup_size;
+    const uint32_t subgroup = info->subgroup_size;
     const uint32_t best = best_rows(x->p.m, subgroup);
     matmul_offer(list, &matmul_lanes, best);
     for (size_t i = 0; i < BASE_COUNT(choice); i++)

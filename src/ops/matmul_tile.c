@@ -1,17 +1,17 @@
 // Products by tiles in shared memory: the plain family, for every device and shape.
 #include "ops/matmul.h"
 
-static int rank(const vkb_device *dev, const matmul_product *x)
+static int rank(const vkb_device_info *info, const matmul_product *x)
 {
-    (void)dev, (void)x;
+    (void)info, (void)x;
     return 10;
 }
 
 // Numbers: rows of a tile.
-static void variants(const vkb_device *dev, const matmul_product *x, matmul_list *list)
+static void variants(const vkb_device_info *info, const matmul_product *x, matmul_list *list)
 {
     (void)x;
-    if (vkb_device_get_info(dev)->max_workgroup_invocations >= 256)
+    if (info->max_workgroup_invocations >= 256)
         matmul_offer(list, &matmul_tile, 64);
     matmul_offer(list, &matmul_tile, 32); // Vulkan promises workgroups of 128
 }

@@ -7,7 +7,7 @@
 uint32_t op_panel(const vkb_device *dev)
 {
     const uint32_t subgroup = vkb_device_get_info(dev)->subgroup_size;
-    return op_device_wants_lanes(dev) && OP_PACKED_ROWS % subgroup == 0
+    return op_info_wants_lanes(vkb_device_get_info(dev)) && OP_PACKED_ROWS % subgroup == 0
                ? OP_PACKED_COLUMNS * subgroup
                : 0;
 }

@@ -1,0 +1,125 @@
+// Products by cooperative matrices (VK_KHR_cooperative_matrix): 16-bit operands of one type, fp32 sums.
+// Shapes of fragments come from the device's list, tiles from a table of which what fits its limits is
+// admitted.
+#include "ops/matmul.h"
+
+#include <string.h>
+
+enum { TILE_M, TILE_N, TILE_K, SUB_M, SUB_N, FRAGMENT, LANES }; // a variant's numbers
+
+typedef struct coop_tile {
+    uint32_t m, n, k, sub_m, sub_n;
+} coop_tile;
+
+// 128 x 128 x 64 by four subgroups of 64 x 64 was the best of the prototypes on a large GPU; the
+// smaller ones are for outputs that would leave such a device idle, and for subgroups of few lanes.
+static const coop_tile tiles[] = {
+    {128, 128, 64, 64, 64}, {128, 128, 32, 64, 64}, {256, 128, 32, 64, 64}, {128, 64, 64, 64, 32},
+    {64, 128, 64, 32, 64},  {64, 64, 64, 32, 32},   {64, 64, 32, 32, 32},   {32, 32, 32, 16, 16},
+};
+
+enum {
+    MOST_SUMS = 128, // an invocation holds: more spill on every device known
+    ENOUGH_GROUPS = 128,
+    BAND = 4,
+};
+
+static bool fragment_fits(const vkb_cooperative_matrix *f, gpu_type type)
+{
+    const char *element = type == GPU_F16 ? "f16" : "bf16";
+    return strcmp(f->a, element) == 0 && strcmp(f->b, element) == 0 && strcmp(f->c, "f32") == 0 &&
+           strcmp(f->result, "f32") == 0;
+}
+
+static int rank(const vkb_device_info *info, const matmul_product *x)
+{
+    const gpu_type type = x->a.view.type;
+    if (type == GPU_F32 || x->b.view.type != type || !info->full_subgroups ||
+        !(type == GPU_F16 ? info->matrix_fp16 : info->matrix_bf16))
+        return 0;
+    return op_info_is_software(info) ? 5 : 30; // there the units are loops
+}
+
+// Rows of shared memory have eight halves more.
+static uint64_t shared_bytes(const coop_tile *t, const matmul_product *x,
+                             const vkb_cooperative_matrix *f)
+{
+    const bool a_k_major = x->p.layout == OP_TN, b_k_major = x->p.layout != OP_NT;
+    const uint64_t a = a_k_major ? t->k * (t->m + 8) : t->m * (t->k + 8);
+    const uint64_t b = b_k_major ? t->k * (t->n + 8) : t->n * (t->k + 8);
+    const uint64_t subgroups = (t->m / t->sub_m) * (t->n / t->sub_n);
+    return 2 * (a + b) + 4 * subgroups * f->m * f->n;
+}
+
+static bool tile_fits(const vkb_device_info *info, const matmul_product *x, const coop_tile *t,
+                      const vkb_cooperative_matrix *f, uint32_t lanes)
+{
+    const uint32_t size = (t->m / t->sub_m) * (t->n / t->sub_n) * lanes;
+    return t->sub_m % f->m == 0 && t->sub_n % f->n == 0 && t->k % f->k == 0 && f->m % 8 == 0 &&
+           f->n % 8 == 0 && f->k % 8 == 0 && t->sub_m * t->sub_n / lanes <= MOST_SUMS &&
+           size <= info->max_workgroup_invocations &&
+           shared_bytes(t, x, f) <= info->max_shared_memory;
+}
+
+// What is multiplied, padding too, weighed by the shared memory's traffic and by idle units.
+static double cost(const matmul_product *x, const coop_tile *t)
+{
+    const double down = op_div_up(x->p.m, t->m), across = op_div_up(x->p.n, t->n);
+    const double groups = down * across * x->batch;
+    const double busy = groups < ENOUGH_GROUPS ? groups / ENOUGH_GROUPS : 1;
+    return down * t->m * across * t->n * (1.0 / t->sub_m + 1.0 / t->sub_n) / busy *
+           (t->k < 64 ? 1.1 : 1);
+}
+
+// Offers the tiles for one shape of fragments and one size of subgroups, the cheapest first.
+static void offer(const vkb_device_info *info, const matmul_product *x, uint32_t fragment,
+                  uint32_t lanes, matmul_list *list)
+{
+    bool offered[BASE_COUNT(tiles)] = {false};
+    for (;;) {
+        size_t best = BASE_COUNT(tiles);
+        for (size_t i = 0; i < BASE_COUNT(tiles); i++)
+            if (!offered[i] && tile_fits(info, x, &tiles[i], &info->matrix[fragment], lanes) &&
+                (best == BASE_COUNT(tiles) || cost(x, &tiles[i]) < cost(x, &tiles[best])))
+                best = i;
+        if (best == BASE_COUNT(tiles))
+            return;
+        offered[best] = true;
+        const coop_tile *t = &tiles[best];
+        matmul_offer(list, &matmul_coop, t->m, t->n, t->k, t->sub_m, t->sub_n, fragment, lanes);
+    }
+}
+
+static void variants(const vkb_device_info *info, const matmul_product *x, matmul_list *list)
+{
+    // Matrices are kept by subgroups: where sizes vary, some drivers have them for the smallest only.
+    const uint32_t sizes[] = {info->min_subgroup_size, info->subgroup_size};
+    for (uint32_t i = 0; i < info->matrix_count && i < BASE_COUNT(info->matrix); i++)
+        for (size_t j = 0; j < BASE_COUNT(sizes); j++)
+            if (fragment_fits(&info->matrix[i], x->a.view.type) && (j == 0 || sizes[j] != sizes[0]))
+                offer(info, x, i, sizes[j], list);
+}
+
+static void run(gpu_stream *s, const matmul_product *x, const uint32_t *v)
+{
+    const op_matmul_params *p = &x->p;
+    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
+    const vkb_cooperative_matrix *f = &info->matrix[v[FRAGMENT]];
+    const bool wide = matmul_aligned(&x->a, 8) && matmul_aligned(&x->b, 8);
+    struct matmul_params push = matmul_push(x);
+    gpu_run_params run = {
+        .bind = {x->a.view, x->b.view, p->bias, x->c.view},
+        .push = &push,
+        .spec = {v[TILE_M] / v[SUB_M] * (v[TILE_N] / v[SUB_N]) * v[LANES], p->layout == OP_TN,
+                 p->layout != OP_NT, matmul_format(&x->c), v[TILE_M], v[TILE_N], v[TILE_K],
+                 v[SUB_M], v[SUB_N], f->m, f->n, f->k, v[LANES], wide, BAND},
+        .spec_count = 15,
+        .subgroup = v[LANES],
+        .groups = {op_div_up(p->n, v[TILE_N]), op_div_up(p->m, v[TILE_M]), x->batch},
+        .flops = matmul_flops(x),
+        .bytes = matmul_bytes(x),
+    };
+    gpu_run_(s, x->a.view.type == GPU_F16 ? GPU_matmul_coop : GPU_matmul_coop_bf16, &run);
+}
+
+const matmul_family matmul_coop = {"coop", rank, variants, run};
