@@ -48,7 +48,7 @@ static void entries_list(const vkb_device_info *device, const vkb_config *c, ber
 {
     const uint64_t B = shape.rows, S = shape.length, N = B * S, R = shape.predictions;
     const uint64_t A = c->num_attention_heads, H = c->hidden_size, I = c->intermediate_size;
-    const uint64_t V = c->vocab_size, Q = c->next_sentence ? B : 0;
+    const uint64_t L = bert_logits_columns(c, shape), Q = c->next_sentence ? B : 0;
     const uint64_t C =
         (N * H + 127) / 128 * 128; // 256 bytes of 16-bit elements: as much as any asks for
     const uint64_t F = op_attention_is_fused(device, c->num_attention_heads, c->hidden_size);

@@ -45,10 +45,10 @@ static void head_backward(gpu_stream *s, const bert_run *run)
     const bert_params *w = run->weights, *g = run->grads;
     const bert_acts *a = run->acts;
     const uint32_t N = a->shape.rows * a->shape.length, R = a->shape.predictions;
-    const uint32_t H = c->hidden_size, V = c->vocab_size;
+    const uint32_t H = c->hidden_size, L = bert_logits_ld(run);
     const bool acc = run->accumulate;
 
-    linear_bwd(s, a->transform_norm, w->word, a->logits, R, H, V, acc, g->word, g->output_bias,
+    linear_bwd(s, a->transform_norm, w->word, a->logits, R, H, L, acc, g->word, g->output_bias,
                a->dhead, false);
     op_layernorm_bwd(s, &(op_layernorm_grad){.x = a->transform_gelu,
                                              .gain = w->transform_norm_gain,

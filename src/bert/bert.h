@@ -42,12 +42,21 @@ typedef struct bert_tensor {
     bert_part part;
     uint32_t slab;
     uint64_t offset, bytes; // in its slab
+    uint64_t room;          // bytes that are kept for it; what is behind its own is 0 always
     // Tensors from this one on that lie side by side, so that a product may take them as one: 1, or 3 of a
     // query; 0: it belongs to one before.
     uint32_t together;
 } bert_tensor;
 
 enum { BERT_MAX_SLABS = 64 };
+
+// Tensors of the vocabulary have room for a whole number of so many rows, so that products over it are of
+// whole tiles, and rows of logits of any type.
+enum { BERT_VOCAB_STEP = 64 };
+static inline uint32_t bert_vocab_room(const vkb_config *config)
+{
+    return (config->vocab_size + BERT_VOCAB_STEP - 1) / BERT_VOCAB_STEP * BERT_VOCAB_STEP;
+}
 
 typedef struct bert_slab {
     uint64_t bytes;
@@ -77,7 +86,7 @@ typedef struct bert_layer_params {
     gpu_view qkv, qkv_bias;
 } bert_layer_params;
 
-// One copy of all parameters on the device: weights, gradients, or a moment.
+// One copy of all parameters on the device: weights, gradients, or a moment. Views are of a tensor's room.
 typedef struct bert_params {
     gpu_buffer **slabs; // [layout->slab_count]
     uint32_t slab_count;
@@ -98,7 +107,11 @@ vkb_status bert_halves_create(vkb_device *dev, const bert_layout *layout, uint32
                               const bert_params *weights, gpu_type type, bert_params *out);
 gpu_view bert_halves_slab(const bert_params *halves, uint32_t slab, gpu_type type);
 uint64_t bert_halves_bytes(const bert_layout *layout);
+// A tensor without what its room is longer.
 gpu_view bert_params_view(const bert_params *params, const bert_tensor *tensor);
+// Fills what rooms are longer than their tensors with zeros.
+vkb_status bert_params_clear_rooms(vkb_device *dev, const bert_layout *layout,
+                                   const bert_params *params);
 // The tensors that lie side by side from this one on.
 gpu_view bert_params_together(const bert_params *params, const bert_tensor *tensor);
 
@@ -146,6 +159,12 @@ typedef struct bert_shape {
     vkb_precision precision; // of activations; types in activations.def
 } bert_shape;
 
+// Elements of a row of logits: the vocabulary's room, but where they are read back as they are.
+static inline uint32_t bert_logits_columns(const vkb_config *config, bert_shape shape)
+{
+    return shape.training ? bert_vocab_room(config) : config->vocab_size;
+}
+
 static inline gpu_type bert_gpu_type(vkb_precision precision)
 {
     return precision == VKB_FP16 ? GPU_F16 : precision == VKB_BF16 ? GPU_BF16 : GPU_F32;
@@ -186,8 +205,9 @@ bool bert_acts_plan(const vkb_device_info *device, const vkb_config *config, ber
 typedef struct bert_run {
     const vkb_config *config;
     const bert_params *weights; // of products and vectors: bert_halves, or the masters
-    const bert_params *masters; // fp32: what embeddings are looked up in, and updates change; NULL: the weights
-    uint32_t panel;           // of packed weights (op_panel), forward only; 0: as they lie
+    const bert_params
+        *masters;   // fp32: what embeddings are looked up in, and updates change; NULL: the weights
+    uint32_t panel; // of packed weights (op_panel), forward only; 0: as they lie
     const bert_params *grads; // backward only
     const bert_acts *acts;
     gpu_view step, step_out; // struct step_in, struct step_out

@@ -1,5 +1,5 @@
 // The forward pass: BERT's formulas in their order. Shapes are beside each line; N tokens,
-// H hidden_size, I intermediate_size, R predictions, V vocab_size.
+// H hidden_size, I intermediate_size, R predictions, L columns of logits: vocab_size or more.
 #include "bert/passes.h"
 
 // y [rows][out] = x [rows][in] W^T + b, W [out][in]
@@ -106,7 +106,7 @@ static void mlm_head(gpu_stream *s, const bert_run *run)
     const vkb_config *c = run->config;
     const bert_params *w = run->weights;
     const bert_acts *a = run->acts;
-    const uint32_t R = a->shape.predictions, H = c->hidden_size, V = c->vocab_size;
+    const uint32_t R = a->shape.predictions, H = c->hidden_size, L = bert_logits_ld(run);
     const gpu_view hidden = bert_layer_input(run, c->num_hidden_layers);
 
     op_gather(s, a->index, hidden, R, H, a->picked);                                   // [R][H]
@@ -114,7 +114,7 @@ static void mlm_head(gpu_stream *s, const bert_run *run)
     op_gelu_fwd(s, a->transform, R * H, c->hidden_act, a->transform_gelu);
     op_layernorm_fwd(s, a->transform_gelu, w->transform_norm_gain, w->transform_norm_bias, R, H,
                      c->layer_norm_eps, a->transform_norm, a->transform_stat);
-    linear(s, run, a->transform_norm, w->word, w->output_bias, R, H, V, a->logits); // [R][V], tied
+    linear(s, run, a->transform_norm, w->word, w->output_bias, R, H, L, a->logits); // [R][L], tied
 }
 
 // The next-sentence head: pooled = tanh(pooler(hidden state of [CLS])), two classes.
@@ -154,8 +154,8 @@ void bert_loss(gpu_stream *s, const bert_run *run, bool gradient)
     const op_scaling *scaling = gradient ? &run->scaling : NULL;
     gpu_label(s, "loss");
     if (run->objective != VKB_OBJECTIVE_NSP)
-        op_cross_entropy(s, a->logits, a->labels, R, run->config->vocab_size, 0, scaling,
-                         a->row_stats, run->step_out);
+        op_cross_entropy(s, a->logits, a->labels, R, run->config->vocab_size, bert_logits_ld(run),
+                         scaling, a->row_stats, run->step_out);
     if (run->objective != VKB_OBJECTIVE_MLM)
         op_pair_entropy(s, a->pair_logits, a->next_sentence, B, scaling, a->pair_stats,
                         run->step_out);

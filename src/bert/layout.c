@@ -8,6 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static uint64_t size_of(uint32_t rows, uint32_t cols)
+{
+    return 4ull * (rows ? rows : 1) * cols;
+}
+
 // What params.def says of a tensor, and which layer it is in.
 static void tensor_set(bert_tensor *t, const char *name, uint32_t layer, uint32_t rows,
                        uint32_t cols, bert_decay decay, bert_init init, bert_part part)
@@ -18,19 +23,22 @@ static void tensor_set(bert_tensor *t, const char *name, uint32_t layer, uint32_
     t->decay = decay;
     t->init = init;
     t->part = part;
-    t->bytes = 4ull * (rows ? rows : 1) * cols;
+    t->bytes = size_of(rows, cols);
     t->together = 1;
 }
 
-// Fills tensors in the order in which params.def is expanded; NULL only counts.
-static uint32_t tensors_list(const vkb_config *c, bert_tensor *tensors)
+// Fills tensors in the order in which params.def is expanded, but for their room, which is the size that
+// they have with V up to it: then only_room. NULL only counts.
+static uint32_t tensors_list(const vkb_config *c, uint32_t V, bool only_room, bert_tensor *tensors)
 {
-    const uint32_t V = c->vocab_size, P = c->max_position_embeddings, T = c->type_vocab_size;
+    const uint32_t P = c->max_position_embeddings, T = c->type_vocab_size;
     const uint32_t H = c->hidden_size, I = c->intermediate_size;
     uint32_t n = 0;
 #define ADD(part, layer, name, rows, cols, decay, init)                                            \
     do {                                                                                           \
-        if (tensors)                                                                               \
+        if (tensors && only_room)                                                                  \
+            tensors[n].room = size_of(rows, cols);                                                 \
+        else if (tensors)                                                                          \
             tensor_set(&tensors[n], name, layer, rows, cols, BERT_##decay, BERT_##init, part);     \
         n++;                                                                                       \
     } while (0);
@@ -83,7 +91,7 @@ static void slabs_assign(bert_layout *layout, uint64_t limit, uint64_t alignment
             bert_tensor *t = &layout->tensors[i];
             if (t->decay != decay || t->part != part)
                 continue;
-            uint64_t padded = (t->bytes + alignment - 1) / alignment * alignment;
+            uint64_t padded = (t->room + alignment - 1) / alignment * alignment;
             if (!slab || slab->bytes + t->together * padded > limit) {
                 slab = &layout->slabs[layout->slab_count++];
                 *slab = (bert_slab){.decay = decay, .part = part, .only = t->name};
@@ -101,14 +109,15 @@ static void slabs_assign(bert_layout *layout, uint64_t limit, uint64_t alignment
 vkb_status bert_layout_create(vkb_context *ctx, const vkb_config *config, uint64_t slab_limit,
                               uint64_t alignment, bert_layout *out)
 {
-    bert_layout layout = {.tensor_count = tensors_list(config, NULL)};
+    bert_layout layout = {.tensor_count = tensors_list(config, 0, false, NULL)};
     layout.tensors = calloc(layout.tensor_count, sizeof(*layout.tensors));
     layout.slabs = calloc(layout.tensor_count, sizeof(*layout.slabs));
     if (!layout.tensors || !layout.slabs) {
         bert_layout_free(&layout);
         return vkb_fail_memory(ctx, layout.tensor_count * sizeof(*layout.tensors), "the layout");
     }
-    tensors_list(config, layout.tensors);
+    tensors_list(config, config->vocab_size, false, layout.tensors);
+    tensors_list(config, bert_vocab_room(config), true, layout.tensors);
     slab_limit -= slab_limit % alignment;
     joined_settle(&layout, slab_limit, alignment);
     slabs_assign(&layout, slab_limit, alignment);
@@ -147,11 +156,11 @@ gpu_view bert_params_together(const bert_params *params, const bert_tensor *tens
 static gpu_view tensor_view(const bert_params *p, const bert_params *weights, const bert_tensor *t,
                             gpu_type type)
 {
-    const uint64_t size = gpu_type_bytes(type);
     if (!p->slabs[t->slab])
-        return bert_params_view(weights, t);
+        return tensor_view(weights, NULL, t, GPU_F32);
+    const uint64_t size = gpu_type_bytes(type);
     gpu_view slab = gpu_whole(p->slabs[t->slab]);
-    return gpu_typed(gpu_part(slab, t->offset / 4 * size, t->bytes / 4 * size), type);
+    return gpu_typed(gpu_part(slab, t->offset / 4 * size, t->room / 4 * size), type);
 }
 
 // The same of the tensors that lie side by side from this one on.
@@ -256,6 +265,30 @@ uint64_t bert_halves_bytes(const bert_layout *layout)
     for (uint32_t i = 0; i < layout->slab_count; i++)
         bytes += slab_is_halved(&layout->slabs[i]) ? layout->slabs[i].bytes / 2 : 0;
     return bytes;
+}
+
+typedef struct clearing {
+    const bert_layout *layout;
+    const bert_params *params;
+} clearing;
+
+static void record_clear(gpu_stream *s, void *user)
+{
+    const clearing *c = user;
+    for (uint32_t i = 0; i < c->layout->tensor_count; i++) {
+        const bert_tensor *t = &c->layout->tensors[i];
+        if (t->room > t->bytes)
+            gpu_fill(s,
+                     gpu_part(gpu_whole(c->params->slabs[t->slab]), t->offset + t->bytes,
+                              t->room - t->bytes),
+                     0);
+    }
+}
+
+vkb_status bert_params_clear_rooms(vkb_device *dev, const bert_layout *layout,
+                                   const bert_params *params)
+{
+    return gpu_run_once(dev, "rooms", record_clear, &(clearing){layout, params});
 }
 
 void bert_params_free(bert_params *params)

@@ -20,10 +20,11 @@ static vkb_status model_allocate(vkb_device *dev, const vkb_config *config, vkb_
         return vkb_fail_memory(gpu_context(dev), sizeof(*model), "the model");
     model->dev = dev;
     model->config = *config;
-    BASE_TRY(
-        bert_layout_create(gpu_context(dev), config, limit, 2 * gpu_alignment(dev), &model->layout));
+    BASE_TRY(bert_layout_create(gpu_context(dev), config, limit, 2 * gpu_alignment(dev),
+                                &model->layout));
     BASE_TRY(bert_params_create(dev, &model->layout, config->num_hidden_layers, "weights",
                                 &model->weights));
+    BASE_TRY(bert_params_clear_rooms(dev, &model->layout, &model->weights));
     *out = model;
     return VKB_OK;
 cleanup:

@@ -25,6 +25,11 @@ static inline gpu_view bert_layer_input(const bert_run *run, uint32_t layer)
     return layer ? run->acts->layers[layer - 1].out : run->acts->embed_out;
 }
 
+static inline uint32_t bert_logits_ld(const bert_run *run)
+{
+    return bert_logits_columns(run->config, run->acts->shape);
+}
+
 static inline op_embedding bert_embedding(const bert_run *run)
 {
     const bert_acts *a = run->acts;
@@ -33,7 +38,8 @@ static inline op_embedding bert_embedding(const bert_run *run)
         .ids = a->ids,
         .types = a->types,
         .positions = a->positions,
-        .word = w->word,
+        // Packed by panels of its own rows, the last one of what is left.
+        .word = gpu_part(w->word, 0, 4ull * run->config->vocab_size * run->config->hidden_size),
         .type = w->type,
         .position = w->position,
         .word_grad = g ? g->word : (gpu_view){0},
