@@ -139,6 +139,9 @@ typedef struct vkb_device_params {
     bool validate;
     // Do not read or write the pipeline cache in the user's cache folder.
     bool no_cache;
+    // Bytes of its memory that vkbert may take, as on a smaller device; 0: $VKBERT_MEMORY_LIMIT, in MiB,
+    // else what there is.
+    uint64_t memory_limit;
 } vkb_device_params;
 
 VKB_API vkb_status vkb_device_open(vkb_context *ctx, const vkb_device_params *params,

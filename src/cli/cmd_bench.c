@@ -12,7 +12,7 @@ typedef struct bench_options {
     const char *size, *config_overrides, *trace;
     int64_t batch, length, steps, seed;
     precision_options precision;
-    bool json;
+    bool json, checkpointing;
 } bench_options;
 
 #define AT(member) offsetof(bench_options, member)
@@ -28,6 +28,8 @@ static const flag rows[] = {
      .help = "rows a step"},
     {"length", FLAG_INT, AT(length), "128", .value = "N", .low = 4, .help = "tokens a row"},
     CLI_FLAGS_PRECISION(bench_options, precision),
+    {"gradient-checkpointing", FLAG_BOOL, AT(checkpointing),
+     .help = "as train: keep less of each layer and compute it again"},
     {"steps", FLAG_INT, AT(steps), "5", .value = "N", .low = 1, .high = 10000,
      .help =
          "steps that are timed as they are, and as many kernel by kernel, after one to warm up"},
@@ -85,6 +87,7 @@ static vkb_status prepare(bench *b)
                                             .seed = seed};
     // What tools/compare_pytorch.py gives to PyTorch.
     const vkb_train_params params = {.batch_size = (uint32_t)o->batch,
+                                     .gradient_checkpointing = o->checkpointing,
                                      .learning_rate = 1e-4,
                                      .weight_decay = 0.01,
                                      .max_steps = steps,
@@ -128,9 +131,10 @@ static void print_result(const bench *b)
     printf("model       hidden %u, layers %u, heads %u, vocabulary %u: %s parameters\n",
            c->hidden_size, c->num_hidden_layers, c->num_attention_heads, c->vocab_size,
            show_count(vkb_model_parameters(b->model)).text);
-    printf("work        %" PRId64 " rows of %" PRId64 " a step, %s, dropout %g, clipping, AdamW\n",
+    printf("work        %" PRId64 " rows of %" PRId64
+           " a step, %s, dropout %g, clipping, AdamW%s\n",
            b->options->batch, b->options->length, precision_name(b->precision),
-           c->hidden_dropout_prob);
+           c->hidden_dropout_prob, b->options->checkpointing ? ", gradient checkpointing" : "");
     printf("speed       %.2f sequences/s, %.0f tokens/s\n\n", (double)b->options->batch / seconds,
            (double)(b->options->batch * b->options->length) / seconds);
     profile_print(b->profile, &b->ceilings);

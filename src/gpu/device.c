@@ -145,7 +145,7 @@ vkb_status vkb_device_open(vkb_context *ctx, const vkb_device_params *params, vk
     BASE_TRY(gpu_choose(ctx, params->select, list, count, &chosen));
     dev->physical = *chosen;
     BASE_TRY(create_device(dev));
-    gpu_memory_open(dev);
+    BASE_TRY(gpu_memory_open(dev, params->memory_limit));
     BASE_TRY(gpu_pipeline_cache_open(dev, params->no_cache));
     gpu_notes_open(dev, params->no_cache);
     *out = dev;

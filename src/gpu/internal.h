@@ -113,7 +113,7 @@ typedef struct gpu_memory_state {
     uint64_t heap[VK_MAX_MEMORY_HEAPS]; // bytes in blocks of each heap
 } gpu_memory_state;
 
-void gpu_memory_open(vkb_device *dev);
+vkb_status gpu_memory_open(vkb_device *dev, uint64_t limit); // 0: as the environment says
 void gpu_memory_close(vkb_device *dev);
 // `name` is for the sentence of a refusal.
 vkb_status gpu_allocate(vkb_device *dev, const char *name, const VkMemoryRequirements *wanted,

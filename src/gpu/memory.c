@@ -255,13 +255,35 @@ bool gpu_allocation_cached(const vkb_device *dev, const gpu_allocation *allocati
 
 // ---- Opening and closing ----
 
-void gpu_memory_open(vkb_device *dev)
+// $VKBERT_MEMORY_LIMIT in MiB; 0: it is not set.
+static vkb_status environments_limit(vkb_context *ctx, uint64_t *limit)
 {
+    const char *text = getenv("VKBERT_MEMORY_LIMIT");
+    char *end;
+    *limit = 0;
+    if (!text || !*text)
+        return VKB_OK;
+    const unsigned long long mib = strtoull(text, &end, 10);
+    if (*end || *text < '0' || *text > '9' || mib == 0 || mib > UINT64_MAX >> 20)
+        return vkb_fail(ctx, VKB_BAD_ARGUMENT,
+                        "VKBERT_MEMORY_LIMIT is \"%s\", expected a number of MiB", text);
+    *limit = (uint64_t)mib << 20;
+    return VKB_OK;
+}
+
+vkb_status gpu_memory_open(vkb_device *dev, uint64_t limit)
+{
+    vkb_status status = limit ? VKB_OK : environments_limit(dev->ctx, &limit);
+    if (status != VKB_OK)
+        return status;
     VkPhysicalDeviceMemoryProperties2 memory = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
     dev->instance->fn.vkGetPhysicalDeviceMemoryProperties2(dev->physical.handle, &memory);
     dev->memory.properties = memory.memoryProperties;
-    dev->memory.limit = UINT64_MAX;
+    dev->memory.limit = limit ? limit : UINT64_MAX;
+    if (limit && limit < dev->physical.info.device_memory)
+        dev->physical.info.device_memory = limit;
+    return VKB_OK;
 }
 
 void gpu_memory_close(vkb_device *dev)

@@ -74,6 +74,38 @@ TEST(opens_by_name_and_uuid)
     vkb_device_close(NULL);
 }
 
+// In bytes by the one who opens it, in MiB by the environment.
+TEST(takes_no_more_memory_than_allowed)
+{
+    const char *uuid = vkb_device_get_info(dev)->uuid;
+    for (int i = 0; i < 3; i++) {
+        vkb_device *other = NULL;
+        gpu_buffer *small = NULL, *large = NULL;
+        if (i)
+            setenv("VKBERT_MEMORY_LIMIT", i == 1 ? "24" : "", 1);
+        const vkb_device_params params = {
+            .select = uuid, .no_cache = true, .memory_limit = i == 0 ? 24 << 20 : 0};
+        CHECK_INT(vkb_device_open(gpu_context(dev), &params, &other), VKB_OK);
+        CHECK(i == 2 || vkb_device_get_info(other)->device_memory == 24 << 20);
+        CHECK_INT(gpu_buffer_create(other, "small", 16 << 20, GPU_LOCAL, &small), VKB_OK);
+        CHECK_INT(gpu_buffer_create(other, "large", 16 << 20, GPU_LOCAL, &large),
+                  i == 2 ? VKB_OK : VKB_OUT_OF_MEMORY);
+        gpu_buffer_destroy(&small);
+        gpu_buffer_destroy(&large);
+        vkb_device_close(&other);
+    }
+    static const char *const wrong[] = {"8GiB", "0", "-1", "x"};
+    for (size_t i = 0; i < BASE_COUNT(wrong); i++) {
+        vkb_device *none = NULL;
+        setenv("VKBERT_MEMORY_LIMIT", wrong[i], 1);
+        CHECK_INT(vkb_device_open(gpu_context(dev), &(vkb_device_params){.select = uuid}, &none),
+                  VKB_BAD_ARGUMENT);
+        CHECK_HAS(vkb_error(gpu_context(dev)), "expected a number of MiB");
+        CHECK(none == NULL);
+    }
+    unsetenv("VKBERT_MEMORY_LIMIT");
+}
+
 TEST(the_shader_hash_has_16_digits)
 {
     CHECK_INT(strlen(vkb_shader_hash()), 16);
@@ -299,6 +331,7 @@ static void all_tests(vkb_device *device)
     dev = device;
     RUN(info_is_filled);
     RUN(opens_by_name_and_uuid);
+    RUN(takes_no_more_memory_than_allowed);
     RUN(the_shader_hash_has_16_digits);
     RUN(a_lost_device_refuses_work_and_closes);
     RUN(the_pipeline_cache_is_kept_and_a_damaged_one_ignored);
