@@ -5,11 +5,11 @@
 //
 //   0  step      step_in                     in, only read with DROP
 //   1  segments  uint[rows][length]          in
-//   2  q   3 k   4 v                         f32[rows * length][H]  in: rows ld apart
+//   2  q   3 k   4 v                         act[rows * length][H]  in: rows ld apart
 //   5  stats     f32[rows][heads][length][2] in: of attention_fwd
-//   6  dcontext  f32[rows * length][H]       in
+//   6  dcontext  act[rows * length][H]       in
 //   7  delta     f32[rows][heads][length]    in: of attention_bwd_q
-//   8  dk   9 dv f32[rows * length][H]       out: rows ld apart
+//   8  dk   9 dv act[rows * length][H]       out: rows ld apart
 //
 // Constants and grid: attention_tile.glsl; a tile's rows are keys, its columns queries.
 #version 450
@@ -23,8 +23,8 @@ TILE_IN(4, v, p.ld)
 layout(set = 0, binding = 5) readonly buffer stats_buffer { vec2 stats[]; };
 TILE_IN(6, dcontext, p.hidden)
 layout(set = 0, binding = 7) readonly buffer delta_buffer { float delta[]; };
-ROW4_OUT(8, dk)
-ROW4_OUT(9, dv)
+ACT4_OUT(8, dk)
+ACT4_OUT(9, dv)
 
 void main()
 {

@@ -5,11 +5,11 @@
 //
 //   0  step      step_in                     in, only read with DROP
 //   1  segments  uint[rows][length]          in
-//   2  q  3 k  4 v                           f32[rows * length][H]  in: rows ld apart
-//   5  context  7 dcontext                   f32[rows * length][H]  in
+//   2  q  3 k  4 v                           act[rows * length][H]  in: rows ld apart
+//   5  context  7 dcontext                   act[rows * length][H]  in
 //   6  stats     f32[rows][heads][length][2] in: of attention_fwd
 //   8  delta     f32[rows][heads][length]    out
-//   9  dq        f32[rows * length][H]       out: rows ld apart
+//   9  dq        act[rows * length][H]       out: rows ld apart
 //
 // Constants and grid: attention_tile.glsl; a tile's rows are queries, its columns keys.
 #version 450
@@ -24,7 +24,7 @@ TILE_IN(5, context, p.hidden)
 layout(set = 0, binding = 6) readonly buffer stats_buffer { vec2 stats[]; };
 TILE_IN(7, dcontext, p.hidden)
 layout(set = 0, binding = 8) writeonly buffer delta_buffer { float delta_out[]; };
-ROW4_OUT(9, dq)
+ACT4_OUT(9, dq)
 
 void main()
 {

@@ -4,8 +4,8 @@
 //
 //   0  step      step_in                     in, only read with DROP
 //   1  segments  uint[rows][length]          in
-//   2  q   3 k   4 v  f32[rows * length][H]  in: rows ld apart
-//   5  context   f32[rows * length][H]       out; zeros for a query that sees no key
+//   2  q   3 k   4 v  act[rows * length][H]  in: rows ld apart
+//   5  context   act[rows * length][H]       out; zeros for a query that sees no key
 //   6  stats     f32[rows][heads][length][2] out: largest score, 1 / sum of exp(score - largest)
 //
 // Constants and grid: attention_tile.glsl; a tile's rows are queries, its columns keys.
@@ -17,7 +17,7 @@
 TILE_IN(2, q, p.ld)
 TILE_IN(3, k, p.ld)
 TILE_IN(4, v, p.ld)
-ROW4_OUT(5, context)
+ACT4_OUT(5, context)
 layout(set = 0, binding = 6) writeonly buffer stats_buffer { vec2 stats[]; };
 
 void main()

@@ -123,12 +123,12 @@ void find_columns(bool rows_are_keys)
 
 // ---- Products ----
 
-// TILE_IN(n, b, ld) declares buffer b at binding n (ROW4_IN), its rows ld elements apart, and
+// TILE_IN(n, b, ld) declares buffer b at binding n (ACT4_IN), its rows ld elements apart, and
 //   b_four(r, k)              columns k .. k+3 of the head of token r; 0 beyond the head and the length
 //   b_across(to, n, r0, k0)   4 n tokens from r0, DEPTH columns from k0, into the tile, columns first
 //   b_along(r0)               Z_ROWS tokens from r0, all columns, into the tile
 #define TILE_IN(n, b, ld)                                                                          \
-    ROW4_IN(n, b)                                                                                  \
+    ACT4_IN(n, b)                                                                                  \
     vec4 b##_four(uint r_, uint k_)                                                                \
     {                                                                                              \
         if (r_ >= p.row_length || k_ >= head_size)                                                 \
@@ -208,7 +208,7 @@ void tile_store(uint j, vec4 four)
         [[unroll]] for (uint i_ = 0; i_ < 4; i_++)                                                 \
             sum[f_][i_] = vec4(0);
 
-// Rows of sum, scaled by scale[i], into buffer y of ROW4_OUT, its rows ld elements apart. One store in a
+// Rows of sum, scaled by scale[i], into buffer y of ACT4_OUT, its rows ld elements apart. One store in a
 // loop, and the four picked for it: a branch around each of many stores compiles for seconds on software
 // drivers.
 #define TILE_PUT(sum, scale, y, ld)                                                                \

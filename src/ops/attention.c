@@ -5,7 +5,8 @@
 //   fused  for GPUs: scores live in a workgroup; kept are two numbers a query
 //   plain  products with a softmax between them; kept are the probabilities before dropout
 //
-// What dropout drops is drawn again in the backward, the same by both.
+// What dropout drops is drawn again in the backward, the same by both. Activations may be of 16 bits: scores,
+// probabilities, sums, and what is kept are fp32 all the same.
 #include "ops/internal.h"
 
 #include <math.h>
@@ -34,6 +35,14 @@ static bool is_fused(const op_attention *a)
     return a->stats.buffer != NULL;
 }
 
+// Heads of 16 bits, and rows, are of fours: that is how they are read.
+static bool has_fours(gpu_stream *s, const char *op, const op_attention *a)
+{
+    const uint32_t head_size = a->hidden / a->heads;
+    return op_must(s, a->q.type == GPU_F32 || (head_size % 4 == 0 && row_stride(a) % 4 == 0), op,
+                   "heads of 16 bits, or ld, are no multiples of 4");
+}
+
 static bool has_all(gpu_stream *s, const char *op, const op_attention *a, bool backward)
 {
     const bool fused = is_fused(a);
@@ -44,20 +53,20 @@ static bool has_all(gpu_stream *s, const char *op, const op_attention *a, bool b
         const char *name;
         gpu_view view;
         uint64_t elements;
-        bool needed;
+        bool needed, activation; // of q's type
     } views[] = {
-        {"q", a->q, strided, true},
-        {"k", a->k, strided, true},
-        {"v", a->v, strided, true},
-        {"segments", a->segments, tokens, fused || !backward},
-        {"probs", a->probs, probs_count(a), !fused},
-        {"stats", a->stats, 2 * tokens * a->heads, fused},
-        {"context", a->context, count, fused || !backward},
-        {"dcontext", a->dcontext, count, backward},
-        {"dq", a->dq, strided, backward},
-        {"dk", a->dk, strided, backward},
-        {"dv", a->dv, strided, backward},
-        {"dropout.step", a->dropout.step, sizeof(struct step_in) / 4, a->dropout.p > 0},
+        {"q", a->q, strided, true, true},
+        {"k", a->k, strided, true, true},
+        {"v", a->v, strided, true, true},
+        {"segments", a->segments, tokens, fused || !backward, false},
+        {"probs", a->probs, probs_count(a), !fused, false},
+        {"stats", a->stats, 2 * tokens * a->heads, fused, false},
+        {"context", a->context, count, fused || !backward, true},
+        {"dcontext", a->dcontext, count, backward, true},
+        {"dq", a->dq, strided, backward, true},
+        {"dk", a->dk, strided, backward, true},
+        {"dv", a->dv, strided, backward, true},
+        {"dropout.step", a->dropout.step, sizeof(struct step_in) / 4, a->dropout.p > 0, false},
     };
     if (!op_must(s, a->heads > 0 && a->hidden % a->heads == 0, op,
                  "hidden is not a multiple of heads") ||
@@ -65,11 +74,17 @@ static bool has_all(gpu_stream *s, const char *op, const op_attention *a, bool b
         !op_must(s, !fused || a->hidden / a->heads <= FUSED_WIDEST, op,
                  "stats were given, but heads are wider than 128") ||
         !op_must(s, a->dropout.p >= 0 && a->dropout.p < 1, op, "dropout is not in [0, 1)") ||
-        !op_must(s, probs_count(a) <= UINT32_MAX, op, "there are more than 2^32 probabilities"))
+        !op_must(s, probs_count(a) <= UINT32_MAX, op, "there are more than 2^32 probabilities") ||
+        !has_fours(s, op, a))
         return false;
-    for (size_t i = 0; i < BASE_COUNT(views); i++)
-        if (views[i].needed && !op_has(s, op, views[i].name, views[i].view, views[i].elements))
+    for (size_t i = 0; i < BASE_COUNT(views); i++) {
+        const gpu_view view = views[i].view;
+        if (views[i].needed &&
+            !(views[i].activation ? op_has_act(s, op, views[i].name, view, 1, views[i].elements) &&
+                                        op_same_type(s, op, a->q, view)
+                                  : op_has(s, op, views[i].name, view, views[i].elements)))
             return false;
+    }
     return true;
 }
 
@@ -103,7 +118,8 @@ static void fused_run(gpu_stream *s, const op_attention *a, gpu_kernel kernel, d
                       double tensors, const gpu_view others[FUSED_OTHERS])
 {
     const uint32_t head_size = a->hidden / a->heads;
-    const bool drop = a->dropout.p > 0, aligned = head_size % 4 == 0 && row_stride(a) % 4 == 0;
+    const bool drop = a->dropout.p > 0, fours = head_size % 4 == 0 && row_stride(a) % 4 == 0;
+    const uint32_t format = op_format(a->q.type, fours ? 4 : 1);
     const struct attention_params push = {.rows = a->rows,
                                           .row_length = a->length,
                                           .heads = a->heads,
@@ -115,11 +131,11 @@ static void fused_run(gpu_stream *s, const op_attention *a, gpu_kernel kernel, d
     gpu_run_params run = {
         .bind = {drop ? a->dropout.step : a->segments, a->segments, a->q, a->k, a->v},
         .push = &push,
-        .spec = {FUSED_SIZE, fused_width(head_size), aligned, drop, fused_unroll(s)},
+        .spec = {FUSED_SIZE, fused_width(head_size), format, drop, fused_unroll(s)},
         .spec_count = 5,
         .groups = gpu_items((uint64_t)a->rows * a->heads * op_div_up(a->length, FUSED_ROWS)),
         .flops = 2 * products * (double)probs_count(a) * head_size,
-        .bytes = 4 * tensors * a->rows * a->length * a->hidden,
+        .bytes = gpu_type_bytes(a->q.type) * tensors * a->rows * a->length * a->hidden,
     };
     for (size_t i = 0; i < FUSED_OTHERS; i++)
         run.bind[5 + i] = others[i];

@@ -160,14 +160,14 @@ void op_tanh_bwd(gpu_stream *s, gpu_view y, gpu_view dy, uint32_t count, gpu_vie
 // ---- attention.c: softmax(q k^T / sqrt(d) + mask) v, heads in contiguous columns ----
 
 typedef struct op_attention {
-    gpu_view q, k, v; // [rows * length][H], rows ld apart
+    gpu_view q, k, v; // [rows * length][H], rows ld apart; 16-bit heads are of fours
     // uint32[rows * length]: which of a row's texts a token belongs to, 1, 2, ...; 0: padding. A
     // query sees the keys of its own text; one of the padding, whose result nobody reads, sees every
     // key but the padding. An attention_mask of 0 and 1 is the case of one text.
     gpu_view segments;
     // Kept for the backward, one of the two, as op_attention_is_fused says; the other is empty.
-    gpu_view stats;                // fused: [rows][A][length][2]
-    gpu_view probs;                // plain: [rows][A][length][length]
+    gpu_view stats;                // fused: [rows][A][length][2], fp32
+    gpu_view probs;                // plain: [rows][A][length][length], fp32
     gpu_view context;              // [rows * length][H]; the fused backward reads it
     gpu_view dcontext, dq, dk, dv; // backward only; dq, dk, dv as q, k, v
     uint32_t rows, length, heads, hidden;

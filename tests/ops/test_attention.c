@@ -6,7 +6,8 @@
 #include "ref.h"
 
 static vkb_device *device;
-static bool fused; // which way the trials go
+static bool fused;   // which way the trials go
+static gpu_type act; // of q, k, v, context and their gradients
 
 enum { TOKENS = 1024 };
 
@@ -40,7 +41,7 @@ static gpu_view third(const attention *a, const tensor *all, const tensor *own, 
 {
     if (!all)
         return view_of(own);
-    const uint64_t columns = 4ull * a->hidden;
+    const uint64_t columns = (uint64_t)gpu_type_bytes(all->type) * a->hidden;
     return gpu_part(all->view, i * columns, all->view.bytes - 2 * columns);
 }
 
@@ -120,12 +121,26 @@ static size_t stats_count(shape n)
 static bool is_joined(shape n, values sharpness, float dropout)
 {
     return dropout > 0 && sharpness == VALUES_NORMAL &&
-           4ull * n.heads * n.d % gpu_alignment(device) == 0;
+           (uint64_t)gpu_type_bytes(act) * n.heads * n.d % gpu_alignment(device) == 0;
 }
 
 static size_t context_count(shape n)
 {
     return (size_t)n.rows * n.length * n.heads * n.d;
+}
+
+static tensor *act_input(trial *t, const char *name, size_t count, values kind)
+{
+    tensor *x = trial_input(t, name, count, kind);
+    tensor_as(x, act);
+    return x;
+}
+
+static tensor *act_output(trial *t, const char *name, size_t count, double within)
+{
+    tensor *x = trial_output(t, name, count, within);
+    tensor_as(x, act);
+    return x;
 }
 
 // Fills a with the inputs, and the reference with the same.
@@ -144,15 +159,15 @@ static ref_attention inputs(trial *t, attention *a, shape n, mask_kind kind, val
         .dropout = {.step = step, .site = 9, .p = dropout},
     };
     if (is_joined(n, sharpness, dropout)) {
-        a->qkv = trial_input(t, "qkv", 3 * count, VALUES_NORMAL);
+        a->qkv = act_input(t, "qkv", 3 * count, VALUES_NORMAL);
         ref.q = a->qkv->ref;
         ref.k = ref.q + hidden;
         ref.v = ref.k + hidden;
         ref.ld = a->ld = 3 * a->hidden;
     } else {
-        ref.q = (a->q = trial_input(t, "q", count, sharpness))->ref;
-        ref.k = (a->k = trial_input(t, "k", count, VALUES_NORMAL))->ref;
-        ref.v = (a->v = trial_input(t, "v", count, VALUES_NORMAL))->ref;
+        ref.q = (a->q = act_input(t, "q", count, sharpness))->ref;
+        ref.k = (a->k = act_input(t, "k", count, VALUES_NORMAL))->ref;
+        ref.v = (a->v = act_input(t, "v", count, VALUES_NORMAL))->ref;
     }
     draw_mask(trial_random(t), n, kind, mask);
     a->mask = trial_words(t, "segments", n.rows * n.length, mask);
@@ -166,21 +181,26 @@ static void gradients(trial *t, attention *a, const ref_attention *ref, double w
 {
     const size_t count = context_count(a->shape);
     if (a->qkv) {
-        a->dqkv = trial_output(t, "dqkv", 3 * count, within);
+        a->dqkv = act_output(t, "dqkv", 3 * count, within);
         double *dq = a->dqkv->ref, *dk = dq + a->hidden, *dv = dk + a->hidden;
         ref_attention_bwd(ref, a->dcontext->ref, dq, dk, dv);
         return;
     }
-    a->dq = trial_output(t, "dq", count, within);
-    a->dk = trial_output(t, "dk", count, within);
-    a->dv = trial_output(t, "dv", count, within);
+    a->dq = act_output(t, "dq", count, within);
+    a->dk = act_output(t, "dk", count, within);
+    a->dv = act_output(t, "dv", count, within);
     ref_attention_bwd(ref, a->dcontext->ref, a->dq->ref, a->dk->ref, a->dv->ref);
 }
 
 // Scores of N(0, 30) reach 150 and are 2e-5 off in fp32, and so is what exp makes of them: 4e-10
 // squared. Where probabilities saturate, the backward's differences lose another digit or two.
+//
+// In 16 bits results are rounded once; the fused backward's with delta taken from a rounded context:
+// dq and dk are off by about as much again.
 static double limit(values sharpness, bool backward)
 {
+    if (act != GPU_F32)
+        return (backward && fused ? 2 : 1) * (act == GPU_F16 ? LIMIT_F16 : LIMIT_BF16);
     return sharpness == VALUES_WIDE ? backward ? 1e-7 : 1e-8 : LIMIT_FP32;
 }
 
@@ -201,14 +221,15 @@ static void kept_tensors(trial *t, attention *a, shape n, double within)
 
 static void forward(shape n, mask_kind kind, values sharpness, float dropout)
 {
-    trial *t = trial_open(device, "attention_fwd %s %ux%ux%ux%u mask %d values %d dropout %g",
-                          way(), n.rows, n.length, n.heads, n.d, kind, sharpness, dropout);
+    trial *t =
+        trial_open(device, "attention_fwd %s %ux%ux%ux%u mask %d values %d dropout %g type %d",
+                   way(), n.rows, n.length, n.heads, n.d, kind, sharpness, dropout, act);
     attention a;
     uint32_t mask[TOKENS];
     ref_attention ref = inputs(t, &a, n, kind, sharpness, dropout, mask);
     double within = limit(sharpness, false);
-    kept_tensors(t, &a, n, within);
-    a.context = trial_output(t, "context", context_count(n), within);
+    kept_tensors(t, &a, n, act == GPU_F32 ? within : LIMIT_FP32);
+    a.context = act_output(t, "context", context_count(n), within);
     ref_attention_fwd(&ref, fused ? NULL : a.probs->ref, a.context->ref);
     trial_run(t, record_fwd, &a);
     CHECK(trial_close(&t));
@@ -216,15 +237,15 @@ static void forward(shape n, mask_kind kind, values sharpness, float dropout)
 
 static void both(shape n, mask_kind kind, values sharpness, float dropout)
 {
-    trial *t = trial_open(device, "attention %s %ux%ux%ux%u mask %d values %d dropout %g", way(),
-                          n.rows, n.length, n.heads, n.d, kind, sharpness, dropout);
+    trial *t = trial_open(device, "attention %s %ux%ux%ux%u mask %d values %d dropout %g type %d",
+                          way(), n.rows, n.length, n.heads, n.d, kind, sharpness, dropout, act);
     attention a;
     uint32_t mask[TOKENS];
     ref_attention ref = inputs(t, &a, n, kind, sharpness, dropout, mask);
     double within = limit(sharpness, false), bwd_within = limit(sharpness, true);
-    kept_tensors(t, &a, n, within);
-    a.context = trial_output(t, "context", context_count(n), within);
-    a.dcontext = trial_input(t, "dcontext", context_count(n), VALUES_NORMAL);
+    kept_tensors(t, &a, n, act == GPU_F32 ? within : LIMIT_FP32);
+    a.context = act_output(t, "context", context_count(n), within);
+    a.dcontext = act_input(t, "dcontext", context_count(n), VALUES_NORMAL);
     ref_attention_fwd(&ref, fused ? NULL : a.probs->ref, a.context->ref);
     gradients(t, &a, &ref, bwd_within);
     trial_run(t, record_both, &a);
@@ -257,6 +278,33 @@ TEST(sharp_scores)
 {
     for (size_t i = 1; i < SHAPE_COUNT; i++)
         both(SHAPES[i], MASK_HOLES, VALUES_WIDE, 0);
+}
+
+// One token, packed and padded rows; where the kernels' own reading is at work, heads of 64 too, and up to 512
+// tokens. Few kinds, because each has pipelines of its own.
+static void halves(gpu_type type)
+{
+    static const uint32_t lengths[] = {2, 130, 512};
+    act = type;
+    forward((shape){1, 1, 1, 32}, MASK_NONE, VALUES_NORMAL, 0.1f);
+    both((shape){2, 33, 2, 32}, MASK_SEGMENTS, VALUES_NORMAL, 0.1f);
+    both((shape){1, 70, 2, 20}, MASK_PADDING, VALUES_NORMAL, 0.1f);
+    if (fused && type == GPU_F16) {
+        both((shape){2, 19, 2, 12}, MASK_WHOLE_ROW, VALUES_NORMAL, 0.1f);
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+            both((shape){1, lengths[i], 2, 64}, MASK_SEGMENTS, VALUES_NORMAL, 0.1f);
+    }
+    act = GPU_F32;
+}
+
+TEST(halves_fp16)
+{
+    halves(GPU_F16);
+}
+
+TEST(halves_bf16)
+{
+    halves(GPU_BF16);
 }
 
 TEST(one_token_attends_to_itself)
@@ -314,6 +362,12 @@ TEST(wrong_arguments_are_refused)
     a.ld = 9; // more than q has
     trial_refuses(t, "q has", record_fwd, &a);
     a.ld = 0;
+    a.q->view.type = GPU_F16; // but not k
+    trial_refuses(t, "different types", record_fwd, &a);
+    a.ld = 10;
+    trial_refuses(t, "no multiples of 4", record_fwd, &a);
+    a.ld = 0;
+    a.q->view.type = GPU_F32;
     a.dropout = 1; // nothing would be kept
     trial_refuses(t, "dropout", record_fwd, &a);
     CHECK(trial_close(&t));
@@ -381,6 +435,8 @@ static void on_device(vkb_device *dev)
     RUN(without_dropout);
     RUN(with_dropout);
     RUN(sharp_scores);
+    RUN(halves_fp16);
+    RUN(halves_bf16);
     RUN(one_token_attends_to_itself);
     RUN(wrong_arguments_are_refused);
     fused = op_attention_is_fused(vkb_device_get_info(dev), 1, 64);
@@ -394,6 +450,8 @@ static void on_device(vkb_device *dev)
     RUN(fused_long_rows);
     RUN(fused_heads_of_any_size);
     RUN(fused_sharp_scores);
+    RUN(halves_fp16);
+    RUN(halves_bf16);
 }
 
 int main(void)
