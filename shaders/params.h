@@ -62,6 +62,13 @@ struct transpose_params {
     uint inner, outer_stride, inner_stride;
 };
 
+// c[rows][ldc] = alpha * sum of parts (+ bias) (+ c).
+struct matmul_sum_params {
+    uint rows, cols, ldc, parts;
+    float alpha;
+    uint accumulate, has_bias;
+};
+
 // to[row][col] = from[row][col], batched; multiples of four.
 struct convert_params {
     uint rows, cols, inner;

@@ -141,6 +141,22 @@ void matmul_offer_(matmul_list *list, const matmul_family *family, const uint32_
     memcpy(v->numbers, numbers, sizeof(v->numbers));
 }
 
+// The best variants of a product whose sum is split, if it should be.
+static void offer_parts(const vkb_device_info *info, const matmul_product *x,
+                        const matmul_family *family, matmul_list *list)
+{
+    const uint32_t parts = matmul_parts(info, x);
+    if (parts == 1)
+        return;
+    const matmul_product part = matmul_part(x, parts);
+    const size_t from = list->count, most = list->most;
+    list->most = from + 4 < most ? from + 4 : most;
+    family->variants(info, &part, list);
+    list->most = most;
+    for (size_t i = from; i < list->count; i++)
+        list->at[i].numbers[MATMUL_PARTS] = parts;
+}
+
 static const char *forced_family;
 
 void op_force_matmul(const char *family)
@@ -170,8 +186,10 @@ static size_t variants_of(const vkb_device_info *info, const matmul_product *x, 
         order[at].rank = rank;
     }
     matmul_list list = {out, 0, most};
-    for (size_t i = 0; i < admitted; i++)
+    for (size_t i = 0; i < admitted; i++) {
+        offer_parts(info, x, order[i].family, &list);
         order[i].family->variants(info, x, &list);
+    }
     return list.count;
 }
 
@@ -203,8 +221,12 @@ matmul_key matmul_key_of(const op_matmul_params *params)
 static void run_variant(gpu_stream *s, const matmul_product *x, const matmul_variant *v)
 {
     for (size_t f = 0; f < BASE_COUNT(families); f++)
-        if (strcmp(families[f]->name, v->family) == 0)
-            families[f]->run(s, x, v->numbers);
+        if (strcmp(families[f]->name, v->family) == 0) {
+            if (v->numbers[MATMUL_PARTS])
+                matmul_run_parts(s, x, families[f], v->numbers);
+            else
+                families[f]->run(s, x, v->numbers);
+        }
 }
 
 void matmul_run(gpu_stream *s, const op_matmul_params *params, const matmul_variant *variant)

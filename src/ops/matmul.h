@@ -2,6 +2,7 @@
 //
 //   matmul.c        checks, families and which of their variants a product gets
 //   matmul_parts.c  operands larger than one binding: products of parts
+//   matmul_split.c  long sums in parts, by any family
 //   matmul_tile.c   tiles in shared memory: plain, runs on every device
 //   matmul_coop.c   cooperative matrices of a subgroup, 16-bit operands
 //   matmul_lanes.c  lanes that broadcast, for software drivers
@@ -36,8 +37,9 @@ typedef struct matmul_product {
 matmul_product matmul_product_of(const op_matmul_params *params);
 
 // One way of computing a product: a family, and numbers that mean something to it alone (tile sizes
-// and the like), 0 beyond them. All of it is compared and stored as it is.
-enum { MATMUL_NUMBERS = 8, MATMUL_VARIANTS = 32 };
+// and the like), 0 beyond them; but the last: in how many parts the sum is split, 0: it is not
+// (matmul_split.c). All of it is compared and stored as it is.
+enum { MATMUL_NUMBERS = 8, MATMUL_PARTS = MATMUL_NUMBERS - 1, MATMUL_VARIANTS = 48 };
 typedef struct matmul_variant {
     const char *family; // "tile", "lanes", ...
     uint32_t numbers[MATMUL_NUMBERS];
@@ -103,6 +105,13 @@ double matmul_bytes(const matmul_product *product); // c is read only where it i
 bool matmul_aligned(const matmul_operand *operand, uint32_t elements);
 // FORMAT of shaders/row4.glsl.
 uint32_t matmul_format(const matmul_operand *operand);
+
+// matmul_split.c: in how many parts a product's sum should be split, 1: none; the parts as a batch, c
+// still without memory; and their run.
+uint32_t matmul_parts(const vkb_device_info *info, const matmul_product *product);
+matmul_product matmul_part(const matmul_product *product, uint32_t parts);
+void matmul_run_parts(gpu_stream *s, const matmul_product *product, const matmul_family *family,
+                      const uint32_t *numbers);
 
 // packed.c
 void matmul_run_packed(gpu_stream *s, const matmul_product *product);

@@ -71,12 +71,12 @@ static double cost(const matmul_product *x, const coop_tile *t)
            (t->k < 64 ? 1.1 : 1);
 }
 
-// Offers the tiles for one shape of fragments and one size of subgroups, the cheapest first.
+// Offers the `most` best tiles for one shape of fragments and one size of subgroups, the cheapest first.
 static void offer(const vkb_device_info *info, const matmul_product *x, uint32_t fragment,
-                  uint32_t lanes, matmul_list *list)
+                  uint32_t lanes, size_t most, matmul_list *list)
 {
     bool offered[BASE_COUNT(tiles)] = {false};
-    for (;;) {
+    for (size_t n = 0; n < most; n++) {
         size_t best = BASE_COUNT(tiles);
         for (size_t i = 0; i < BASE_COUNT(tiles); i++)
             if (!offered[i] && tile_fits(info, x, &tiles[i], &info->matrix[fragment], lanes) &&
@@ -94,10 +94,14 @@ static void variants(const vkb_device_info *info, const matmul_product *x, matmu
 {
     // Matrices are kept by subgroups: where sizes vary, some drivers have them for the smallest only.
     const uint32_t sizes[] = {info->min_subgroup_size, info->subgroup_size};
+    size_t most = BASE_COUNT(tiles); // of what the driver lists first; then a few
     for (uint32_t i = 0; i < info->matrix_count && i < BASE_COUNT(info->matrix); i++)
         for (size_t j = 0; j < BASE_COUNT(sizes); j++)
-            if (fragment_fits(&info->matrix[i], x->a.view.type) && (j == 0 || sizes[j] != sizes[0]))
-                offer(info, x, i, sizes[j], list);
+            if (fragment_fits(&info->matrix[i], x->a.view.type) &&
+                (j == 0 || sizes[j] != sizes[0])) {
+                offer(info, x, i, sizes[j], most, list);
+                most = 3;
+            }
 }
 
 static void run(gpu_stream *s, const matmul_product *x, const uint32_t *v)

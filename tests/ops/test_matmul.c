@@ -269,6 +269,32 @@ TEST(every_variant)
     }
 }
 
+static size_t split_variants(op_matmul_params p)
+{
+    matmul_variant list[MATMUL_VARIANTS];
+    size_t count = matmul_variants(device, &p, list, MATMUL_VARIANTS), found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += list[i].numbers[MATMUL_PARTS] > 1;
+    return found;
+}
+
+TEST(long_sums_in_parts)
+{
+    for (op_layout layout = OP_NT; layout <= OP_TN; layout++) {
+        op_matmul_params p = {.layout = layout, .m = 20, .n = 36, .k = 2048, .alpha = 0.5f};
+        if (!split_variants(p))
+            SKIP("this device's products are not split");
+        p.ldc = 40;
+        p.accumulate = layout == OP_TN;
+        by_every_variant(p, true);
+        by_every_variant(typed(p, layout), layout == OP_NN);
+        p.n = p.ldc = 35;
+        by_every_variant(p, true); // one by one
+        p.k = 2044;
+        CHECK(split_variants(p) == 0); // parts would not begin at a multiple of eight
+    }
+}
+
 TEST(a_family_is_forced)
 {
     op_matmul_params p = {.layout = OP_TN, .m = 64, .n = 64, .k = 64};
@@ -416,6 +442,7 @@ static void on_device(vkb_device *dev)
     RUN(packing_is_undone);
     RUN(sixteen_bits);
     RUN(every_variant);
+    RUN(long_sums_in_parts);
     RUN(a_family_is_forced);
     RUN(rows_apart);
     RUN(batches_of_heads);
