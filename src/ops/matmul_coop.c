@@ -20,6 +20,8 @@ static const coop_tile tiles[] = {
 
 enum {
     MOST_SUMS = 128, // an invocation holds: more spill on every device known
+    MANY_WORDS =
+        160, // sums, and what is fetched for the next step: some compilers spill from there on
     ENOUGH_GROUPS = 128,
     BAND = 4,
 };
@@ -61,14 +63,20 @@ static bool tile_fits(const vkb_device_info *info, const matmul_product *x, cons
            shared_bytes(t, x, f) <= info->max_shared_memory;
 }
 
-// What is multiplied, padding too, weighed by the shared memory's traffic and by idle units.
-static double cost(const matmul_product *x, const coop_tile *t)
+// What is multiplied, padding too, weighed by the shared memory's traffic, by idle units and by spills:
+// with subgroups of half the size each invocation holds twice as much (RADV's figures in
+// shaders/README.md); where there is one size only, its registers are enough.
+static double cost(const vkb_device_info *info, const matmul_product *x, const coop_tile *t,
+                   uint32_t lanes)
 {
+    const uint32_t size = (t->m / t->sub_m) * (t->n / t->sub_n) * lanes;
+    const uint32_t words = t->sub_m * t->sub_n / lanes + (t->m + t->n) * t->k / 2 / size;
+    const bool spills = info->min_subgroup_size != info->max_subgroup_size && words > MANY_WORDS;
     const double down = op_div_up(x->p.m, t->m), across = op_div_up(x->p.n, t->n);
     const double groups = down * across * x->batch;
     const double busy = groups < ENOUGH_GROUPS ? groups / ENOUGH_GROUPS : 1;
     return down * t->m * across * t->n * (1.0 / t->sub_m + 1.0 / t->sub_n) / busy *
-           (t->k < 64 ? 1.1 : 1);
+           (t->k < 64 ? 1.1 : 1) * (spills ? 2 : 1);
 }
 
 // Offers the `most` best tiles for one shape of fragments and one size of subgroups, the cheapest first.
@@ -80,7 +88,8 @@ static void offer(const vkb_device_info *info, const matmul_product *x, uint32_t
         size_t best = BASE_COUNT(tiles);
         for (size_t i = 0; i < BASE_COUNT(tiles); i++)
             if (!offered[i] && tile_fits(info, x, &tiles[i], &info->matrix[fragment], lanes) &&
-                (best == BASE_COUNT(tiles) || cost(x, &tiles[i]) < cost(x, &tiles[best])))
+                (best == BASE_COUNT(tiles) ||
+                 cost(info, x, &tiles[i], lanes) < cost(info, x, &tiles[best], lanes)))
                 best = i;
         if (best == BASE_COUNT(tiles))
             return;
@@ -92,8 +101,10 @@ static void offer(const vkb_device_info *info, const matmul_product *x, uint32_t
 
 static void variants(const vkb_device_info *info, const matmul_product *x, matmul_list *list)
 {
-    // Matrices are kept by subgroups: where sizes vary, some drivers have them for the smallest only.
-    const uint32_t sizes[] = {info->min_subgroup_size, info->subgroup_size};
+    // Larger subgroups hold less an invocation; but where they may be as small as 8 or 16, drivers have
+    // been seen to keep matrices by the smallest only.
+    const uint32_t least = info->min_subgroup_size, usual = info->subgroup_size;
+    const uint32_t sizes[] = {least < 32 ? least : usual, least < 32 ? usual : least};
     size_t most = BASE_COUNT(tiles); // of what the driver lists first; then a few
     for (uint32_t i = 0; i < info->matrix_count && i < BASE_COUNT(info->matrix); i++)
         for (size_t j = 0; j < BASE_COUNT(sizes); j++)
