@@ -1,7 +1,8 @@
 // vkbert bench train: a training step on this device, measured as it is and kernel by kernel, on random
-// rows, so that neither text nor a model is wanted.
+// rows, so that neither text nor a model is wanted. vkbert bench --tune: the kernels of such a step.
 #include "cli/cli.h"
 #include "cli/profile.h"
+#include "cli/tuning.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ typedef struct bench_options {
     const char *size, *config_overrides, *trace;
     int64_t batch, length, steps, seed;
     precision_options precision;
-    bool json, checkpointing;
+    bool json, checkpointing, tune, no_tune;
 } bench_options;
 
 #define AT(member) offsetof(bench_options, member)
@@ -33,6 +34,11 @@ static const flag rows[] = {
     {"steps", FLAG_INT, AT(steps), "5", .value = "N", .low = 1, .high = 10000,
      .help =
          "steps that are timed as they are, and as many kernel by kernel, after one to warm up"},
+    FLAG_GROUP("Kernels"),
+    {"tune", FLAG_BOOL, AT(tune),
+     .help = "measure every variant of the step's products, and remember the fastest"},
+    {"no-tune", FLAG_BOOL, AT(no_tune),
+     .help = "take the usual ones, whatever was measured before"},
     FLAG_GROUP("Result"),
     {"json", FLAG_BOOL, AT(json), .help = "one JSON document"},
     {"trace", FLAG_TEXT, AT(trace), .value = "FILE",
@@ -52,6 +58,8 @@ typedef struct bench {
     vkb_model *model;
     vkb_dataset *data;
     vkb_trainer *trainer;
+    vkb_tuning *tuning;
+    bool steps; // a step is to be measured, not its kernels alone
     vkb_profile *profile;
 } bench;
 
@@ -59,9 +67,16 @@ static vkb_status check_flags(bench *b, const flag_set *set)
 {
     const bench_options *o = b->options;
     vkb_status status = VKB_OK;
-    if (set->texts.count != 1 || strcmp(set->texts.at[0], "train") != 0)
-        return cli_fail(b->cli, VKB_BAD_ARGUMENT,
-                        "what is to be measured? vkbert bench train measures a training step");
+    b->steps = set->texts.count == 1 && strcmp(set->texts.at[0], "train") == 0;
+    if (!b->steps && (set->texts.count || !o->tune))
+        return cli_fail(
+            b->cli, VKB_BAD_ARGUMENT,
+            "what is to be measured? vkbert bench train measures a training step, vkbert "
+            "bench --tune the kernels for it");
+    if (o->tune && o->no_tune)
+        return cli_fail(b->cli, VKB_BAD_ARGUMENT, "--tune and --no-tune contradict each other");
+    if (o->trace && !b->steps)
+        return cli_fail(b->cli, VKB_BAD_ARGUMENT, "--trace is for vkbert bench train");
     CLI_TRY(precision_chosen(b->cli, set, &o->precision, &b->precision));
     if (o->trace)
         CLI_TRY(profile_check_trace(b->cli, o->trace));
@@ -94,10 +109,13 @@ static vkb_status prepare(bench *b)
                                      .precision = b->precision,
                                      .seed = seed};
     CLI_TRY(cli_open_device(b->cli, &b->options->common, &b->device));
-    CLI_TRY(vkb_device_measure(b->device, &b->ceilings));
+    if (b->steps)
+        CLI_TRY(vkb_device_measure(b->device, &b->ceilings));
     CLI_TRY(vkb_model_create(b->device, &b->config, &init, &b->model));
     CLI_TRY(vkb_dataset_random(b->cli->ctx, b->config.vocab_size, &rows_wanted, &b->data));
     CLI_TRY(vkb_trainer_create(b->model, NULL, b->data, &params, &b->trainer));
+    if (!o->no_tune) // without --tune: what is known
+        CLI_TRY(tuning_run(b->cli, b->trainer, o->tune, NULL, &b->tuning));
 cleanup:
     return status;
 }
@@ -126,7 +144,6 @@ static void print_result(const bench *b)
 {
     const vkb_device_info *info = vkb_device_get_info(b->device);
     const vkb_config *c = &b->config;
-    const double seconds = b->profile->step_seconds;
     printf("device      %s, %s\n", info->name, info->driver);
     printf("model       hidden %u, layers %u, heads %u, vocabulary %u: %s parameters\n",
            c->hidden_size, c->num_hidden_layers, c->num_attention_heads, c->vocab_size,
@@ -135,7 +152,19 @@ static void print_result(const bench *b)
            " a step, %s, dropout %g, clipping, AdamW%s\n",
            b->options->batch, b->options->length, precision_name(b->precision),
            c->hidden_dropout_prob, b->options->checkpointing ? ", gradient checkpointing" : "");
-    printf("speed       %.2f sequences/s, %.0f tokens/s\n\n", (double)b->options->batch / seconds,
+    if (b->options->tune) {
+        tuning_print(b->tuning);
+    } else if (b->tuning) {
+        printf("kernels     %zu of %zu products have been measured (--tune does it), %zu have "
+               "another than "
+               "the usual\n",
+               b->tuning->known, b->tuning->products, b->tuning->changed);
+    }
+    if (!b->steps)
+        return;
+    const double seconds = b->profile->step_seconds;
+    printf("%sspeed       %.2f sequences/s, %.0f tokens/s\n\n", b->options->tune ? "\n" : "",
+           (double)b->options->batch / seconds,
            (double)(b->options->batch * b->options->length) / seconds);
     profile_print(b->profile, &b->ceilings);
 }
@@ -155,9 +184,6 @@ static cJSON *result_json(const bench *b)
         {"parameters", (double)vkb_model_parameters(b->model)},
         {"batch", (double)b->options->batch},
         {"length", (double)b->options->length},
-        {"steps", b->profile->plain_steps},
-        {"step_seconds", b->profile->step_seconds},
-        {"sequences_per_second", (double)b->options->batch / b->profile->step_seconds},
     };
     cJSON *tree = cJSON_CreateObject();
     cJSON_AddStringToObject(tree, "device", info->name);
@@ -165,6 +191,14 @@ static cJSON *result_json(const bench *b)
     cJSON_AddStringToObject(tree, "precision", precision_name(b->precision));
     for (size_t i = 0; i < CLI_COUNT(numbers); i++)
         cJSON_AddNumberToObject(tree, numbers[i].name, numbers[i].value);
+    if (b->tuning)
+        tuning_add_json(tree, b->tuning);
+    if (!b->steps)
+        return tree;
+    cJSON_AddNumberToObject(tree, "steps", b->profile->plain_steps);
+    cJSON_AddNumberToObject(tree, "step_seconds", b->profile->step_seconds);
+    cJSON_AddNumberToObject(tree, "sequences_per_second",
+                            (double)b->options->batch / b->profile->step_seconds);
     profile_add_json(tree, b->profile, &b->ceilings);
     return tree;
 }
@@ -175,7 +209,8 @@ static vkb_status run_bench(cli_state *cli, flag_set *set)
     vkb_status status = VKB_OK;
     CLI_TRY(check_flags(&b, set));
     CLI_TRY(prepare(&b));
-    CLI_TRY(measure(&b));
+    if (b.steps)
+        CLI_TRY(measure(&b));
     if (b.options->trace)
         CLI_TRY(
             profile_write_trace(cli, b.options->trace, vkb_device_get_info(b.device), b.profile));
@@ -185,6 +220,7 @@ static vkb_status run_bench(cli_state *cli, flag_set *set)
         print_result(&b);
 cleanup:
     vkb_profile_free(&b.profile);
+    vkb_tuning_free(&b.tuning);
     vkb_trainer_destroy(&b.trainer);
     vkb_dataset_destroy(&b.data);
     vkb_model_destroy(&b.model);
@@ -193,7 +229,7 @@ cleanup:
 
 const command command_bench = {
     .name = "bench",
-    .usage = "train [--size SIZE] [--batch N] [--length N]",
+    .usage = "train|--tune [--size SIZE] [--batch N] [--length N]",
     .summary = "Measures this device: a training step, and the share of each kernel in it",
     .flags = &(const flag_table){.rows = rows, .count = CLI_COUNT(rows), .texts = "train"},
     .options_size = sizeof(bench_options),

@@ -199,6 +199,8 @@ static vkb_status prepare(train_run *run)
     CLI_TRY(make_model(run));
     if (run->do_train)
         CLI_TRY(vkb_trainer_create(run->model, run->tok, run->train, &run->params, &run->trainer));
+    if (run->do_train)
+        CLI_TRY(train_tune(run));
     if (run->do_train && run->resume) {
         CLI_TRY(vkb_trainer_resume(run->trainer, run->resume));
         CLI_TRY(vkb_trainer_finish(run->trainer, &run->metrics));

@@ -45,7 +45,7 @@ typedef struct train_options {
     double warmup_ratio, epochs, max_seconds;
     precision_options precision;
     // watching and keeping
-    bool do_train, do_eval, eval_on_start, overwrite, plan, disable_tqdm, checkpointing;
+    bool do_train, do_eval, eval_on_start, overwrite, plan, disable_tqdm, checkpointing, no_tune;
     int64_t logging_steps, eval_steps, save_steps, save_total_limit, eval_batch_size;
     const char *eval_strategy, *save_strategy, *save_precision, *resume, *output_dir;
     bool profile;
@@ -119,6 +119,14 @@ vkb_status train_evaluate(train_run *run, vkb_eval_result *result, const char *w
 // SIGINT and SIGTERM end the program with 130 from here on, but inside train_loop, which first
 // writes a checkpoint.
 void train_catch_signals(void);
+// Between true and false a first signal is kept for train_signalled.
+void train_keep_signals(bool on);
+bool train_signalled(void *unused);
+
+// ---- train_tune.c ----
+
+// Gives the run the fastest kernels, unless --no-tune or a checkpoint says which.
+vkb_status train_tune(train_run *run);
 
 // ---- train_profile.c ----
 

@@ -39,6 +39,17 @@ void train_catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+void train_keep_signals(bool on)
+{
+    signals_wait = on;
+}
+
+bool train_signalled(void *unused)
+{
+    (void)unused;
+    return signals_seen;
+}
+
 // Appends a word as a shell takes it back; false when it does not fit.
 static bool add_quoted(char *line, size_t bytes, const char *word)
 {

@@ -84,6 +84,9 @@ vkb_status tune_make_right(tune_bench *bench, const op_matmul_params *params,
 // Compares, then measures.
 vkb_status tune_try(tune_bench *bench, const op_matmul_params *params,
                     const matmul_variant *variant, tune_result *out);
+// Of two that were measured: both again, in turn. seconds: in, what is known of them, and out.
+vkb_status tune_duel(const tune_bench *bench, const op_matmul_params *params,
+                     const matmul_variant *const variants[2], double seconds[2]);
 // Whether bench->right is already what tune_make_right would make.
 bool tune_has_right(const tune_bench *bench, const op_matmul_params *params,
                     const matmul_variant *variant);

@@ -13,9 +13,9 @@ enum {
     CHECKED = 512,     // rows, columns and terms of a product that is compared as a whole
     ROTATED = 192,     // MiB that operands wander through on a GPU: more than its caches hold
     SPARSE_PARTS = 16, // of a whole result that are compared, evenly spread
-    MOST_REPEATS = 32, // of a product in a submission
+    MOST_REPEATS = 16, // of a product in a submission
     LEAST_TIMES = 3,   // submissions of which the median counts
-    MOST_TIMES = 31,
+    MOST_TIMES = 15,
 };
 #define SUBMISSION 0.005 // seconds that the repeats of a submission should take
 #define HOPELESS 2.0     // so many times slower than the usual one is measured once
@@ -383,6 +383,38 @@ static vkb_status measure(const tune_bench *bench, const run *once, double took,
     *median = times[count / 2] / r.repeats;
 cleanup:
     gpu_stream_destroy(&s);
+    return status;
+}
+
+// Both in turn, so that a machine that is slow for a while is slow for both.
+vkb_status tune_duel(const tune_bench *bench, const op_matmul_params *params,
+                     const matmul_variant *const variants[2], double seconds[2])
+{
+    gpu_stream *s[2] = {NULL, NULL};
+    double times[2][MOST_TIMES], end;
+    size_t count = 0;
+    uint32_t repeats = 1;
+    vkb_status status = VKB_OK;
+    for (int i = 0; i < 2; i++) {
+        run r = {bench, params, variants[i], 1, false};
+        if (i == 0)
+            repeats = (uint32_t)fmin(fmax(SUBMISSION / seconds[0], 1), MOST_REPEATS);
+        r.repeats = repeats;
+        BASE_TRY(gpu_record(bench->dev, "tuning", true, record_run, &r, &s[i]));
+    }
+    end = clock_seconds() + 2 * bench->enough;
+    while (count < MOST_TIMES && (count < LEAST_TIMES || clock_seconds() < end)) {
+        for (int i = 0; i < 2; i++)
+            BASE_TRY(run_stream(bench, s[i], repeats * seconds[i], &times[i][count]));
+        count++;
+    }
+    for (int i = 0; i < 2; i++) {
+        qsort(times[i], count, sizeof(*times[i]), by_size);
+        seconds[i] = times[i][count / 2] / repeats;
+    }
+cleanup:
+    gpu_stream_destroy(&s[0]);
+    gpu_stream_destroy(&s[1]);
     return status;
 }
 

@@ -47,6 +47,32 @@ check less 0 "$(value out copy_bytes_per_second)"
 same "$(value out steps)" 2
 same "$(value out profiled_steps)" 2
 
+# ---- Kernels: measured with --tune, remembered, left out with --no-tune ----
+run 2 vkbert bench
+has "$err" "what is to be measured"
+run 2 vkbert bench train --tune --no-tune
+has "$err" "contradict"
+run 0 vkbert $bench --json --quiet
+same "$(value out measured)" 0
+run 0 vkbert ${bench/bench train/bench} --tune --json --quiet
+is_json out
+check less 0 "$(value out products)"
+same "$(value out measured)" "$(value out products)"
+same "$(grep -c '"chosen":.*true' out)" "$(value out products)"
+lacks "$out" fault
+lacks "$out" step_seconds
+run 0 vkbert ${bench/bench train/bench} --tune
+has "$out" "chosen"
+has "$out" "$XDG_CACHE_HOME/vkbert/tuning-"
+has "$err" "trying kernels"
+run 0 vkbert $bench
+has "$out" "products have been measured"
+lacks "$err" "trying kernels"
+run 0 vkbert $bench --json --quiet
+same "$(value out known)" "$(value out products)"
+run 0 vkbert $bench --json --quiet --no-tune
+lacks "$out" tuning
+
 # ---- train --profile ----
 run 0 vkbert train $tiny --do_train --max_steps 6 -o plain
 run 0 vkbert train $tiny --do_train --max_steps 6 -o watched --profile
