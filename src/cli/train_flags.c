@@ -104,11 +104,13 @@ static const flag rows[] = {
     {"gradient-accumulation-steps", FLAG_INT, AT(accumulation), "1", .value = "N", .low = 1,
      .high = 65536, .help = "micro-batches a step"},
     CLI_FLAGS_PRECISION(train_options, precision),
-    {"no-tune", FLAG_BOOL, AT(no_tune),
-     .help = "take the usual kernels; else those that are the fastest here, measured once in up to 20 "
-             "seconds, a fiftieth of the run at most"},
     {"gradient-checkpointing", FLAG_BOOL, AT(checkpointing),
      .help = "keep less of each layer and compute it again: the same result in less memory"},
+
+    FLAG_GROUP("Kernels"),
+    {"no-tune", FLAG_BOOL, AT(no_tune),
+     .help = "take the usual ones; else those that are the fastest here, measured once: for 20 seconds, "
+             "or a fiftieth of the run, at most"},
 
     FLAG_GROUP("Watching and keeping"),
     {"logging-steps", FLAG_INT, AT(logging_steps), "500", .value = "N", .low = 1,
