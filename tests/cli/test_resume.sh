@@ -9,6 +9,15 @@ run 0 vkbert train $tiny --do_train --max_steps 12 --resume_from_checkpoint whol
 check cmp whole/model.safetensors resumed/model.safetensors
 has "$err" "going on from step 4"
 
+# ---- In 16 bits too, and its loss scale is told ----
+run 0 vkbert train $tiny --do_train --fp16 --max_steps 6 --logging_steps 3 --save_steps 4 -o half
+has "$(cat half/metrics.jsonl)" '"loss_scale":65536'
+same "$(value half/train_results.json train_skipped_steps)" 0
+has "$(cat half/README.md)" "| precision | fp16"
+has "$(cat half/checkpoint-4/trainer_state.json)" '"loss_scale_good_steps"'
+run 0 vkbert train $tiny --do_train --precision fp16 --max_steps 6 --resume_from_checkpoint half/checkpoint-4 -o half_resumed
+check cmp half/model.safetensors half_resumed/model.safetensors
+
 # ---- What was logged is logged once, in metrics.jsonl and in trainer_state.json ----
 run 0 vkbert train $tiny --do_train --max_steps 6 --logging_steps 1 --save_steps 4 -o logged
 steps() { grep -o '"step":[	 ]*[0-9]*' "$1" | tr -d '\t ' | cut -d: -f2 | tr '\n' ' '; }
