@@ -789,14 +789,15 @@ VKB_API vkb_status vkb_trainer_resume(vkb_trainer *trainer, const char *folder);
 
 // Bytes by name of what training needs on the device, ended by a NULL name; *plan is freed with
 // free(). Tensors that are never needed at the same time share memory: the sum of bytes - shared is what
-// is allocated. It depends on the device's kind: software drivers keep attention's probabilities, GPUs do
-// not. device NULL: a GPU.
+// is allocated, weights, activations, scratch memory of operations and all. It depends on the device:
+// software drivers keep attention's probabilities, GPUs do not. device NULL: a GPU, whose operations' scratch
+// memory is not known. Nothing is allocated or changed on the device.
 typedef struct vkb_plan_entry {
     const char *name;
     uint64_t bytes;
     uint64_t shared; // of these, in memory that entries before have already
 } vkb_plan_entry;
-VKB_API vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_device *device,
+VKB_API vkb_status vkb_trainer_plan(vkb_context *ctx, vkb_device *device,
                                     const vkb_config *config, const vkb_train_params *params,
                                     uint32_t max_seq_length, vkb_plan_entry **plan);
 

@@ -3,6 +3,7 @@
 #include "bert/bert.h"
 #include "bert/place.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,20 +186,21 @@ static void views_set(bert_acts *acts, const acts_layout *layout, const vkb_conf
     }
 }
 
-// The name of the tensor that a buffer has for itself, else what they are together.
-static const char *buffer_name(const acts_layout *layout, const vkb_config *config,
-                               bert_shape shape, uint32_t buffer)
+// With the name of the tensor that a buffer has for itself.
+static void buffer_name(const acts_layout *layout, const vkb_config *config, bert_shape shape,
+                        uint32_t buffer, char *text, size_t room)
 {
     const bert_place *place = layout->places;
     const char *name = NULL;
+    snprintf(text, room, "activations");
     for (int i = 0; i < ENTRY_COUNT; i++)
         for (uint32_t k = 0; k < entry_copies(&layout->entries[i], config, shape); k++, place++) {
             if (place->buffer == buffer && name)
-                return "activations";
+                return;
             if (place->buffer == buffer)
                 name = layout->entries[i].name;
         }
-    return name;
+    snprintf(text, room, "activation %s", name);
 }
 
 vkb_status bert_acts_create(vkb_device *dev, const vkb_config *config, bert_shape shape,
@@ -214,10 +216,12 @@ vkb_status bert_acts_create(vkb_device *dev, const vkb_config *config, bert_shap
     if (!acts.buffers)
         BASE_TRY(vkb_fail_memory(gpu_context(dev), layout.buffer_count * sizeof(*acts.buffers),
                                  "activations"));
-    for (; acts.buffer_count < layout.buffer_count; acts.buffer_count++)
-        BASE_TRY(gpu_buffer_create(dev, buffer_name(&layout, config, shape, acts.buffer_count),
-                                   layout.sizes[acts.buffer_count], GPU_LOCAL,
-                                   &acts.buffers[acts.buffer_count]));
+    for (uint32_t i = 0; i < layout.buffer_count; i++) {
+        char name[64];
+        buffer_name(&layout, config, shape, i, name, sizeof(name));
+        BASE_TRY(gpu_buffer_create(dev, name, layout.sizes[i], GPU_LOCAL, &acts.buffers[i]));
+        acts.buffer_count++;
+    }
     views_set(&acts, &layout, config);
     *out = acts;
 cleanup:

@@ -139,6 +139,9 @@ struct vkb_model {
     uint32_t borrowers;       // who counts on the latter
 };
 
+// A model with its memory, weights not set.
+vkb_status bert_model_allocate(vkb_device *dev, const vkb_config *config, vkb_model **out);
+
 // out[i] ~ N(0, deviation), of the draws from a counter on: element / 4 is added to its first two words.
 void bert_normal(uint64_t seed, philox4 counter, double deviation, uint64_t count, float *out);
 // Sets parameter `index` of the layout, drawn as vkb_model_create documents: by seed and index alone.

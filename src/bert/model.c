@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A model with its memory, weights not set.
-static vkb_status model_allocate(vkb_device *dev, const vkb_config *config, vkb_model **out)
+vkb_status bert_model_allocate(vkb_device *dev, const vkb_config *config, vkb_model **out)
 {
     vkb_status status = VKB_OK;
     const uint64_t allocation = vkb_device_get_info(dev)->max_allocation;
@@ -39,7 +38,7 @@ vkb_status vkb_model_create(vkb_device *dev, const vkb_config *config,
     vkb_status status =
         hf_config_check(gpu_context(dev), VKB_BAD_ARGUMENT, "the model's config", config);
     if (status == VKB_OK)
-        status = model_allocate(dev, config, &model);
+        status = bert_model_allocate(dev, config, &model);
     for (uint32_t i = 0; status == VKB_OK && i < model->layout.tensor_count; i++)
         status = bert_init_tensor(model, params, i);
     if (status == VKB_OK)
@@ -90,7 +89,7 @@ vkb_status vkb_model_load(vkb_device *dev, const char *path, const vkb_load_para
     config.next_sentence = config.next_sentence || optional[BERT_PAIR_HEAD];
     if (params && params->vocab_size > config.vocab_size)
         config.vocab_size = params->vocab_size;
-    BASE_TRY(model_allocate(dev, &config, &model));
+    BASE_TRY(bert_model_allocate(dev, &config, &model));
     BASE_TRY(bert_folder_load(model, folder, optional, params ? params->seed : 0));
     BASE_TRY(bert_kept_load(model, folder));
     model->config_file = cJSON_Duplicate(hf_folder_config_file(folder), true);

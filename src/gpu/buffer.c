@@ -33,6 +33,11 @@ vkb_status gpu_buffer_create(vkb_device *dev, const char *name, uint64_t bytes, 
     if (!buffer->name)
         BASE_TRY(vkb_fail_memory(dev->ctx, strlen(name) + 1, name));
 
+    if (dev->plan.buffer) {
+        dev->plan.buffer(dev->plan.user, name, bytes);
+        *out = buffer;
+        return VKB_OK;
+    }
     VkResult result = dev->vk.vkCreateBuffer(dev->handle,
                                              &(VkBufferCreateInfo){
                                                  .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
@@ -53,6 +58,8 @@ vkb_status gpu_buffer_create(vkb_device *dev, const char *name, uint64_t bytes, 
     if (result != VK_SUCCESS)
         BASE_TRY(gpu_fail(dev, result, "binding memory to buffer %s", name));
     gpu_object_name(dev, VK_OBJECT_TYPE_BUFFER, (uint64_t)buffer->handle, name);
+    dev->counters.buffer_bytes += bytes;
+    buffer->counted = true;
     *out = buffer;
     buffer = NULL;
 cleanup:
@@ -69,6 +76,7 @@ void gpu_buffer_destroy(gpu_buffer **buffer_)
     vkb_device *dev = buffer->dev;
     if (gpu_is_stuck(dev))
         return;
+    dev->counters.buffer_bytes -= buffer->counted ? buffer->bytes : 0;
     dev->vk.vkDestroyBuffer(dev->handle, buffer->handle, NULL);
     gpu_free(dev, &buffer->allocation);
     free(buffer->name);
@@ -102,9 +110,15 @@ void gpu_test_limit_binding(vkb_device *dev, uint64_t bytes)
     dev->binding_limit = bytes;
 }
 
+void gpu_plan(vkb_device *dev, gpu_plan_fn buffer, void *user)
+{
+    dev->plan.buffer = buffer;
+    dev->plan.user = user;
+}
+
 void *gpu_mapped(gpu_view view)
 {
-    if (!view.buffer || view.buffer->memory == GPU_LOCAL)
+    if (!view.buffer || !view.buffer->handle || view.buffer->memory == GPU_LOCAL)
         return NULL;
     return (uint8_t *)gpu_allocation_mapped(&view.buffer->allocation) + view.offset;
 }

@@ -159,6 +159,15 @@ bool gpu_done(vkb_device *dev, uint64_t ticket);
 // gpu_record, gpu_submit, gpu_wait, destroy.
 vkb_status gpu_run_once(vkb_device *dev, const char *name, gpu_record_fn record, void *user);
 
+// ---- Plans ----
+
+// Is told of a buffer that would be made.
+typedef void (*gpu_plan_fn)(void *user, const char *name, uint64_t bytes);
+// Until it is called with NULL, nothing reaches the device: buffers get no memory, uploads, submissions
+// and waits do nothing, and streams are only rehearsed. What is made in a plan is good for nothing but
+// being destroyed. Scratch memory of streams is among what `buffer` is told of.
+void gpu_plan(vkb_device *dev, gpu_plan_fn buffer, void *user);
+
 // ---- What happened ----
 
 typedef struct gpu_time {
@@ -179,6 +188,7 @@ typedef struct gpu_counters {
     uint64_t recorded_barriers; // between runs; those around each submission are not counted
     uint64_t submissions;       // to the queue: streams of many flops are several
     uint64_t waits;
+    uint64_t buffer_bytes; // in buffers that there are now
 } gpu_counters;
 gpu_counters gpu_count(const vkb_device *dev);
 

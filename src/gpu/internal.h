@@ -130,8 +130,9 @@ struct gpu_buffer {
     char *name;
     uint64_t bytes;
     gpu_memory memory;
-    VkBuffer handle;
+    VkBuffer handle; // NULL: of a plan
     gpu_allocation allocation;
+    bool counted; // in counters.buffer_bytes
 };
 
 // ---- kernels.c ----
@@ -199,6 +200,12 @@ gpu_test_fault gpu_fault_of(const vkb_device *dev, gpu_kernel kernel, const uint
 // Whether a stream with that fault is kept from the queue; then *result is what the queue says.
 bool gpu_fault_on_submit(vkb_device *dev, gpu_test_fault fault, VkResult *result);
 
+// Scratch memory of one slot, of one stream or more.
+typedef struct gpu_scratch_memory {
+    gpu_buffer *buffer;
+    uint32_t users;
+} gpu_scratch_memory;
+
 // ---- device.c ----
 
 enum { GPU_STAGING_BYTES = 16 << 20 };
@@ -220,6 +227,11 @@ struct vkb_device {
     uint64_t first_tick; // of its clock, as the first gpu_times saw it; 0: not yet
 
     gpu_memory_state memory;
+    struct {
+        gpu_plan_fn buffer; // NULL: it is no plan
+        void *user;
+    } plan;
+    gpu_scratch_memory *scratch[2][GPU_MAX_SCRATCH]; // the newest of each slot; [1]: of a plan
     gpu_buffer *staging[2]; // GPU_UPLOAD, GPU_READBACK; created when first needed
     bool force_staging;     // for tests
     uint64_t binding_limit; // for tests; 0: none but the device's own
@@ -285,7 +297,7 @@ struct gpu_stream {
 
     struct {
         uint64_t bytes;
-        gpu_buffer *buffer;
+        gpu_scratch_memory *memory;
     } scratch[GPU_MAX_SCRATCH];
     gpu_buffer dry_scratch; // what views of the dry pass point to
 

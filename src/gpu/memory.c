@@ -244,7 +244,7 @@ VkDeviceMemory gpu_allocation_memory(const gpu_allocation *allocation)
 void *gpu_allocation_mapped(const gpu_allocation *allocation)
 {
     gpu_block *block = allocation->block;
-    return block->mapped ? block->mapped + allocation->offset : NULL;
+    return block && block->mapped ? block->mapped + allocation->offset : NULL;
 }
 
 bool gpu_allocation_cached(const vkb_device *dev, const gpu_allocation *allocation)

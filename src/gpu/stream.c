@@ -134,21 +134,59 @@ VkCommandBuffer gpu_stream_commands(gpu_stream *s, const gpu_access *touched, si
 
 // ---- The two passes ----
 
+// Streams follow each other in the queue, so that they share scratch memory where the newest of a slot is
+// large enough.
+static vkb_status scratch_take(gpu_stream *s, uint32_t slot)
+{
+    vkb_device *dev = s->dev;
+    gpu_scratch_memory **newest = &dev->scratch[dev->plan.buffer != NULL][slot], *memory = *newest;
+    const uint64_t bytes = s->scratch[slot].bytes;
+    char name[32];
+    if (!memory || memory->buffer->bytes < bytes) {
+        memory = calloc(1, sizeof(*memory));
+        if (!memory)
+            return vkb_fail_memory(dev->ctx, sizeof(*memory), s->name);
+        snprintf(name, sizeof(name), "scratch %u", slot);
+        vkb_status status = gpu_buffer_create(dev, name, bytes, GPU_LOCAL, &memory->buffer);
+        if (status != VKB_OK) {
+            free(memory);
+            return status;
+        }
+        *newest = memory;
+    }
+    memory->users++;
+    s->scratch[slot].memory = memory;
+    return VKB_OK;
+}
+
+static void scratch_give_back(gpu_stream *s, uint32_t slot)
+{
+    gpu_scratch_memory *memory = s->scratch[slot].memory;
+    if (!memory || --memory->users > 0)
+        return;
+    for (int plan = 0; plan < 2; plan++)
+        if (s->dev->scratch[plan][slot] == memory)
+            s->dev->scratch[plan][slot] = NULL;
+    gpu_buffer_destroy(&memory->buffer);
+    free(memory);
+}
+
+static vkb_status scratch_take_all(gpu_stream *s)
+{
+    vkb_status status = VKB_OK;
+    for (uint32_t i = 0; i < GPU_MAX_SCRATCH && status == VKB_OK; i++)
+        if (s->scratch[i].bytes)
+            status = scratch_take(s, i);
+    return status;
+}
+
 // What the real pass needs, as the dry pass has counted.
 static vkb_status prepare(gpu_stream *s)
 {
     vkb_device *dev = s->dev;
-    vkb_status status;
-    for (uint32_t i = 0; i < GPU_MAX_SCRATCH; i++) {
-        char name[256];
-        if (s->scratch[i].bytes == 0)
-            continue;
-        snprintf(name, sizeof(name), "%s scratch %u", s->name, i);
-        status =
-            gpu_buffer_create(dev, name, s->scratch[i].bytes, GPU_LOCAL, &s->scratch[i].buffer);
-        if (status != VKB_OK)
-            return status;
-    }
+    vkb_status status = scratch_take_all(s);
+    if (status != VKB_OK)
+        return status;
     VkResult result = dev->vk.vkCreateCommandPool(
         dev->handle,
         &(VkCommandPoolCreateInfo){.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
@@ -206,7 +244,7 @@ vkb_status gpu_record(vkb_device *dev, const char *name, bool timed, gpu_record_
         status = s->status;
     }
     if (status == VKB_OK)
-        status = record_real(s, record, user);
+        status = dev->plan.buffer ? scratch_take_all(s) : record_real(s, record, user);
     if (status != VKB_OK && s->error)
         vkb_fail(dev->ctx, status, "%s", s->error);
     if (status != VKB_OK)
@@ -252,7 +290,7 @@ void gpu_stream_destroy(gpu_stream **s_)
     dev->vk.vkDestroyDescriptorPool(dev->handle, s->sets, NULL);
     dev->vk.vkDestroyCommandPool(dev->handle, s->pool, NULL);
     for (uint32_t i = 0; i < GPU_MAX_SCRATCH; i++)
-        gpu_buffer_destroy(&s->scratch[i].buffer);
+        scratch_give_back(s, i);
     for (size_t i = 0; i < s->labels.count; i++)
         free(s->labels.at[i]);
     free(s->labels.at);
@@ -288,7 +326,7 @@ gpu_view gpu_scratch(gpu_stream *s, uint32_t slot, uint64_t bytes)
                                     "stream %s: scratch %u of %" PRIu64 " bytes, %" PRIu64
                                     " in the dry pass",
                                     s->name, slot, bytes, s->scratch[slot].bytes));
-    gpu_buffer *buffer = s->dry ? NULL : s->scratch[slot].buffer;
+    gpu_buffer *buffer = s->dry ? NULL : s->scratch[slot].memory->buffer;
     return (gpu_view){buffer ? buffer : &s->dry_scratch, 0, bytes, GPU_F32};
 }
 

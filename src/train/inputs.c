@@ -44,10 +44,13 @@ vkb_status train_inputs_create(const vkb_model *model, const vkb_tokenizer *tok,
     train_inputs in = {
         .dev = dev,
         .acts = acts,
-        .special = dataset_special(data),
         // The model's may be padded.
-        .vocab_size = tok ? vkb_tokenizer_size(tok) : dataset_random_vocab(data),
+        .vocab_size = tok    ? vkb_tokenizer_size(tok)
+                      : data ? dataset_random_vocab(data)
+                             : model->config.vocab_size,
     };
+    if (data)
+        in.special = dataset_special(data);
     const uint64_t words = (in.vocab_size + 31) / 32;
     BASE_TRY(gpu_buffer_create(dev, "step_in", sizeof(struct step_in), GPU_LOCAL, &in.step));
     BASE_TRY(gpu_buffer_create(dev, "raw ids", 4 * tokens, GPU_LOCAL, &in.raw_ids));

@@ -18,7 +18,7 @@ typedef struct train_inputs {
     uint32_t vocab_size;
 } train_inputs;
 
-// tok: NULL for random rows.
+// tok: NULL for random rows; data too: in a plan.
 vkb_status train_inputs_create(const vkb_model *model, const vkb_tokenizer *tok,
                                const vkb_dataset *data, const bert_acts *acts, train_inputs *out);
 void train_inputs_free(train_inputs *inputs);

@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
 {
@@ -73,38 +74,90 @@ static void plan_add(void *user, const char *name, uint64_t bytes, uint64_t shar
         list->entries[list->count++] = (vkb_plan_entry){name, bytes, shared};
 }
 
-vkb_status vkb_trainer_plan(vkb_context *ctx, const vkb_device *device, const vkb_config *config,
+// Of several buffers of one kind.
+static void plan_add_up(plan_list *list, const char *name, uint64_t bytes)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->entries[i].name, name) == 0) {
+            list->entries[i].bytes += bytes;
+            return;
+        }
+    plan_add(list, name, bytes, 0);
+}
+
+// A buffer that training would make, under the name of its kind. Activations are listed on their own.
+static void plan_buffer(void *user, const char *name, uint64_t bytes)
+{
+    static const char *const kinds[] = {"weights", "16-bit weights", "gradients", "exp_avg_sq",
+                                        "exp_avg", "activation",     "scratch"};
+    static const char *const names[] = {
+        "weights", "16-bit weights",         "gradients", "exp_avg_sq", "exp_avg",
+        NULL,      "(scratch of operations)"};
+    const char *shown = "(rows and metrics)";
+    for (size_t i = BASE_COUNT(kinds); i-- > 0;)
+        if (strncmp(name, kinds[i], strlen(kinds[i])) == 0)
+            shown = names[i];
+    if (shown)
+        plan_add_up(user, shown, bytes);
+}
+
+// Makes a model and a trainer that reach no memory.
+static vkb_status plan_on(vkb_device *dev, const vkb_config *config, const vkb_train_params *params,
+                          uint32_t length, plan_list *list)
+{
+    vkb_status status = VKB_OK;
+    vkb_trainer t = {.params = *params};
+    gpu_plan(dev, plan_buffer, list);
+    BASE_TRY(bert_model_allocate(dev, config, &t.model));
+    BASE_TRY(train_build(&t, NULL, length));
+cleanup:
+    if (t.model)
+        train_tear_down(&t);
+    vkb_model_destroy(&t.model);
+    gpu_plan(dev, NULL, NULL);
+    return status;
+}
+
+// What a GPU would have, its limits and its operations' scratch memory not known.
+static vkb_status plan_anywhere(vkb_context *ctx, const vkb_config *config, vkb_precision precision,
+                                plan_list *list)
+{
+    static const char *const copies[] = {"weights", "gradients", "exp_avg", "exp_avg_sq"};
+    bert_layout layout = {0};
+    vkb_status status = bert_layout_create(ctx, config, UINT64_MAX / 2, 16, &layout);
+    if (status != VKB_OK)
+        return status;
+    for (size_t i = 0; i < BASE_COUNT(copies); i++)
+        plan_add(list, copies[i], 4 * layout.elements, 0);
+    if (precision != VKB_FP32)
+        plan_add(list, "16-bit weights", bert_halves_bytes(&layout), 0);
+    bert_layout_free(&layout);
+    return VKB_OK;
+}
+
+vkb_status vkb_trainer_plan(vkb_context *ctx, vkb_device *device, const vkb_config *config,
                             const vkb_train_params *params_, uint32_t max_seq_length,
                             vkb_plan_entry **plan)
 {
     const vkb_device_info any_gpu = {.type = VKB_DISCRETE};
+    vkb_status status = VKB_OK;
     vkb_train_params params = *params_;
-    bert_layout layout = {0};
     bert_shape shape;
-    vkb_status status = train_params_complete(ctx, &params);
-    if (status == VKB_OK)
-        status = train_shape(ctx, &params, max_seq_length, &shape);
-    if (status == VKB_OK)
-        status = bert_layout_create(ctx, config, UINT64_MAX / 2, 16, &layout);
-    if (status != VKB_OK)
-        return status;
-
     plan_list list = {calloc(PLAN_ENTRIES + 1, sizeof(vkb_plan_entry)), 0};
-    if (!list.entries) {
-        bert_layout_free(&layout);
+    if (!list.entries)
         return vkb_fail_memory(ctx, PLAN_ENTRIES * sizeof(vkb_plan_entry), "the plan");
-    }
-    const char *copies[] = {"weights", "gradients", "exp_avg", "exp_avg_sq"};
-    for (size_t i = 0; i < BASE_COUNT(copies); i++)
-        plan_add(&list, copies[i], 4 * layout.elements, 0);
-    if (params.precision != VKB_FP32)
-        plan_add(&list, "16-bit weights", bert_halves_bytes(&layout), 0);
-    bert_layout_free(&layout);
+    BASE_TRY(train_params_complete(ctx, &params));
+    BASE_TRY(train_shape(ctx, &params, max_seq_length, &shape));
+    if (device)
+        BASE_TRY(plan_on(device, config, &params, max_seq_length, &list));
+    else
+        BASE_TRY(plan_anywhere(ctx, config, params.precision, &list));
     if (!bert_acts_plan(device ? vkb_device_get_info(device) : &any_gpu, config, shape, plan_add,
-                        &list)) {
-        free(list.entries);
-        return vkb_fail_memory(ctx, sizeof(*plan), "the plan");
-    }
+                        &list))
+        BASE_TRY(vkb_fail_memory(ctx, sizeof(*plan), "the plan"));
     *plan = list.entries;
     return VKB_OK;
+cleanup:
+    free(list.entries);
+    return status;
 }

@@ -52,7 +52,7 @@ static void trainer_count_steps(vkb_trainer *t)
         t->at.max_steps = (uint64_t)ceil(t->params.num_train_epochs * (double)t->steps_per_epoch);
 }
 
-static vkb_status trainer_allocate(vkb_trainer *t)
+static vkb_status trainer_allocate(vkb_trainer *t, uint32_t length)
 {
     vkb_status status = VKB_OK;
     vkb_device *dev = t->model->dev;
@@ -60,13 +60,30 @@ static vkb_status trainer_allocate(vkb_trainer *t)
     const bert_layout *layout = &t->model->layout;
     bert_shape shape;
     const uint32_t layers = c->num_hidden_layers;
-    BASE_TRY(train_shape(gpu_context(dev), &t->params, dataset_row_length(t->data), &shape));
+    BASE_TRY(train_shape(gpu_context(dev), &t->params, length, &shape));
     BASE_TRY(bert_params_create(dev, layout, layers, "gradients", &t->grads));
     BASE_TRY(bert_params_create(dev, layout, layers, "exp_avg", &t->exp_avg));
     BASE_TRY(bert_params_create(dev, layout, layers, "exp_avg_sq", &t->exp_avg_sq));
     BASE_TRY(bert_acts_create(dev, c, shape, &t->acts));
     BASE_TRY(gpu_buffer_create(dev, "step_out", sizeof(struct step_out), GPU_LOCAL, &t->step_out));
     BASE_TRY(train_precision_create(t));
+cleanup:
+    return status;
+}
+
+vkb_status train_build(vkb_trainer *t, const vkb_tokenizer *tok, uint32_t length)
+{
+    vkb_status status = VKB_OK;
+    BASE_TRY(trainer_allocate(t, length));
+    BASE_TRY(train_inputs_create(t->model, tok, t->data, &t->acts, &t->inputs));
+    BASE_TRY(train_record(t));
+    const train_feed_params feed = {
+        .data = t->data,
+        .inputs = &t->inputs,
+        .mask = t->params.mask,
+        .seed = t->params.seed,
+    };
+    BASE_TRY(train_feeder_create(&feed, &t->feeder));
 cleanup:
     return status;
 }
@@ -86,16 +103,7 @@ vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok, vkb_da
     BASE_TRY(train_params_complete(ctx, &t->params));
     BASE_TRY(train_check_rows(model, tok, data, t->params.objective));
     trainer_count_steps(t);
-    BASE_TRY(trainer_allocate(t));
-    BASE_TRY(train_inputs_create(model, tok, data, &t->acts, &t->inputs));
-    BASE_TRY(train_record(t));
-    const train_feed_params feed = {
-        .data = data,
-        .inputs = &t->inputs,
-        .mask = t->params.mask,
-        .seed = t->params.seed,
-    };
-    BASE_TRY(train_feeder_create(&feed, &t->feeder));
+    BASE_TRY(train_build(t, tok, dataset_row_length(data)));
     *out = t;
     return VKB_OK;
 cleanup:
@@ -103,12 +111,8 @@ cleanup:
     return status;
 }
 
-void vkb_trainer_destroy(vkb_trainer **trainer)
+void train_tear_down(vkb_trainer *t)
 {
-    vkb_trainer *t = trainer ? *trainer : NULL;
-    if (!t)
-        return;
-    *trainer = NULL;
     gpu_wait_all(t->model->dev);
     train_profiler_free(&t->profiler);
     gpu_stream_destroy(&t->first);
@@ -126,6 +130,15 @@ void vkb_trainer_destroy(vkb_trainer **trainer)
     bert_params_free(&t->grads);
     bert_params_free(&t->exp_avg);
     bert_params_free(&t->exp_avg_sq);
+}
+
+void vkb_trainer_destroy(vkb_trainer **trainer)
+{
+    vkb_trainer *t = trainer ? *trainer : NULL;
+    if (!t)
+        return;
+    *trainer = NULL;
+    train_tear_down(t);
     bert_weights_return(t->model);
     free(t);
 }

@@ -86,6 +86,11 @@ typedef struct train_scale_state {
 vkb_status train_scale_get(const vkb_trainer *trainer, train_scale_state *out);
 vkb_status train_scale_set(vkb_trainer *trainer, const train_scale_state *state);
 
+// All that a trainer of such rows has on the device, for its model, data and complete params; tok and its
+// data are NULL in a plan (gpu_plan).
+vkb_status train_build(vkb_trainer *trainer, const vkb_tokenizer *tok, uint32_t length);
+void train_tear_down(vkb_trainer *trainer);
+
 // record.c: everything that is recorded once.
 vkb_status train_record(vkb_trainer *trainer);
 void train_record_first(gpu_stream *s, void *trainer); // a micro-batch: the first of a step,

@@ -222,6 +222,74 @@ TEST(a_step_only_submits)
     lesson_close(&l);
 }
 
+static uint64_t planned_bytes(lesson *l, const vkb_train_params *params)
+{
+    vkb_plan_entry *plan = NULL;
+    uint64_t bytes = 0;
+    CHECK_OK(vkb_trainer_plan(gpu_context(device), device, &l->config, params,
+                              dataset_row_length(l->data), &plan));
+    for (const vkb_plan_entry *entry = plan; entry->name; entry++)
+        bytes += entry->bytes - entry->shared;
+    free(plan);
+    return bytes;
+}
+
+TEST(the_plan_is_what_is_allocated)
+{
+    lesson l = lesson_open(16, false, 40);
+    l.config.hidden_dropout_prob = 0.1f;
+    for (int i = 0; i < 4; i++) {
+        vkb_train_params params = quick;
+        params.batch_size = 8;
+        params.gradient_accumulation_steps = i > 0 ? 2 : 1;
+        params.gradient_checkpointing = i > 1;
+        params.precision = i > 2 ? VKB_FP16 : VKB_FP32;
+        vkb_model_destroy(&l.model);
+        const gpu_counters before = gpu_count(device);
+        const uint64_t planned = planned_bytes(&l, &params);
+        const gpu_counters between = gpu_count(device);
+        CHECK(memcmp(&before, &between, sizeof(before)) == 0); // nothing was done for it
+        lesson_model(&l);
+        vkb_trainer *trainer = lesson_trainer(&l, &params);
+        CHECK_INT(gpu_count(device).buffer_bytes - before.buffer_bytes, planned);
+        lesson_steps(trainer, 1);
+        vkb_trainer_destroy(&trainer);
+    }
+    lesson_close(&l);
+}
+
+// As deep as BERT-large, and narrow: what fits with gradient checkpointing, and not without.
+TEST(gradient_checkpointing_fits_where_all_layers_do_not)
+{
+    enum { SLACK = 16 << 20 }; // memory is taken in blocks
+    lesson l = lesson_open(64, false, 400);
+    l.config.num_hidden_layers = 24;
+    l.config.hidden_size = 128;
+    l.config.intermediate_size = 512;
+    vkb_train_params params = quick;
+    params.batch_size = 8;
+    params.max_steps = 1;
+    const uint64_t all = planned_bytes(&l, &params);
+    params.gradient_checkpointing = true;
+    const uint64_t few = planned_bytes(&l, &params);
+    printf("  %.0f MB with all layers, %.0f MB with checkpointing\n", 1e-6 * (double)all,
+           1e-6 * (double)few);
+    CHECK(few + 2 * SLACK < all);
+    gpu_test_limit_memory(device, few + SLACK);
+    lesson_model(&l);
+    vkb_trainer *trainer = NULL;
+    params.gradient_checkpointing = false;
+    CHECK_INT(vkb_trainer_create(l.model, l.tok, l.data, &params, &trainer), VKB_OUT_OF_MEMORY);
+    CHECK_HAS(vkb_error(gpu_context(device)), "activations");
+    params.gradient_checkpointing = true;
+    trainer = lesson_trainer(&l, &params);
+    const vkb_metrics metrics = lesson_steps(trainer, 1);
+    CHECK(metrics.grad_norm > 0 && isfinite(metrics.loss));
+    gpu_test_limit_memory(device, UINT64_MAX);
+    vkb_trainer_destroy(&trainer);
+    lesson_close(&l);
+}
+
 TEST(metrics_are_of_the_step_they_name)
 {
     lesson l = lesson_open(16, false, 40);
@@ -339,6 +407,8 @@ static void run_all(vkb_device *dev)
     RUN(accumulation_equals_the_large_batch);
     RUN(padding_changes_nothing);
     RUN(a_step_only_submits);
+    RUN(the_plan_is_what_is_allocated);
+    RUN(gradient_checkpointing_fits_where_all_layers_do_not);
     RUN(metrics_are_of_the_step_they_name);
     RUN(epochs_count_steps_as_the_trainer_does);
     RUN(a_time_budget_is_met);
