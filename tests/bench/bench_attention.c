@@ -2,7 +2,7 @@
 //
 //     bench_attention [DEVICE [seconds a figure, 1 [ROWS LENGTH HEADS SIZE]]]
 //
-// Random data, one text a row, dropout 0.1. "record" is what recording took, with the pipelines' building.
+// Random data, fp32 and fp16, one text a row, dropout 0.1. "record" is what recording took, with the pipelines' building.
 // On software drivers also milliseconds of processor time, which other programs disturb less.
 #include "measure.h"
 #include "ops/ops.h"
@@ -44,11 +44,12 @@ static vkb_status run_way(vkb_device *dev, bench *b, const char *name, double se
             status = measure(dev, passes[i].record, b, seconds, &t);
         if (status != VKB_OK)
             return status;
-        printf("%3u x %4u, %2u heads of %3u, %s %-8s %9.3f ms, best %9.3f, %7.1f GFLOP/s, "
+        printf("%3u x %4u, %2u heads of %3u, %s %s %-8s %9.3f ms, best %9.3f, %7.1f GFLOP/s, "
                "processor %9.3f ms, record %.2f s\n",
-               a->rows, a->length, a->heads, a->hidden / a->heads, name, passes[i].name,
-               1e3 * t.median, 1e3 * t.best, 1e-9 * passes[i].products * product / t.median,
-               1e3 * t.processor, record);
+               a->rows, a->length, a->heads, a->hidden / a->heads,
+               a->q.type == GPU_F32 ? "fp32" : "fp16", name, passes[i].name, 1e3 * t.median,
+               1e3 * t.best, 1e-9 * passes[i].products * product / t.median, 1e3 * t.processor,
+               record);
         fflush(stdout);
     }
     return VKB_OK;
@@ -58,15 +59,50 @@ typedef struct shape {
     uint32_t rows, length, heads, size;
 } shape;
 
-static vkb_status run_shape(vkb_device *dev, shape n, double seconds)
+typedef struct pair {
+    gpu_view wide, half;
+} pair;
+
+static void record_cast(gpu_stream *s, void *user)
 {
-    enum { Q, K, V, CONTEXT, DCONTEXT, DQ, DK, DV, STATS, PROBS, SEGMENTS, STEP, VIEWS };
+    const pair *p = user;
+    op_cast(s, p->wide, p->wide.bytes / 4, p->half);
+}
+
+// The same values in fp16.
+static vkb_status half_buffer(vkb_device *dev, gpu_view wide, gpu_buffer **out)
+{
+    vkb_status status = gpu_buffer_create(dev, "halves", wide.bytes / 2, GPU_LOCAL, out);
+    if (status != VKB_OK)
+        return status;
+    pair p = {wide, gpu_typed(gpu_whole(*out), GPU_F16)};
+    return gpu_run_once(dev, "cast", record_cast, &p);
+}
+
+static vkb_status run_shape(vkb_device *dev, shape n, gpu_type type, double seconds)
+{
+    enum {
+        Q,
+        K,
+        V,
+        CONTEXT,
+        DCONTEXT,
+        DQ,
+        DK,
+        DV,
+        ACTS,
+        STATS = ACTS,
+        PROBS,
+        SEGMENTS,
+        STEP,
+        VIEWS
+    };
     const uint64_t tokens = (uint64_t)n.rows * n.length, count = tokens * n.heads * n.size;
     const uint64_t probs = tokens * n.heads * n.length, all = sizeof(struct step_in) / 4;
     const uint64_t counts[VIEWS] = {
         count, count,  count, count, count, count, count, count, 2 * tokens * n.heads,
         probs, tokens, all};
-    gpu_buffer *held[VIEWS] = {NULL};
+    gpu_buffer *held[VIEWS] = {NULL}, *halves[ACTS] = {NULL};
     gpu_view view[VIEWS];
     uint32_t *ones = malloc(4 * tokens);
     vkb_status status = ones ? VKB_OK : VKB_OUT_OF_MEMORY;
@@ -74,6 +110,10 @@ static vkb_status run_shape(vkb_device *dev, shape n, double seconds)
         BASE_TRY(status);
         BASE_TRY(random_buffer(dev, "bench", counts[i], &held[i]));
         view[i] = gpu_whole(held[i]);
+        if (i >= ACTS || type == GPU_F32)
+            continue;
+        BASE_TRY(half_buffer(dev, view[i], &halves[i]));
+        view[i] = gpu_typed(gpu_whole(halves[i]), type);
     }
     for (uint64_t i = 0; i < tokens; i++)
         ones[i] = 1;
@@ -103,6 +143,8 @@ static vkb_status run_shape(vkb_device *dev, shape n, double seconds)
 cleanup:
     for (int i = 0; i < VIEWS; i++)
         gpu_buffer_destroy(&held[i]);
+    for (int i = 0; i < ACTS; i++)
+        gpu_buffer_destroy(&halves[i]);
     free(ones);
     return status;
 }
@@ -123,10 +165,11 @@ int main(int count, char **arguments)
     if (count > 6) {
         shape n = {(uint32_t)atoi(arguments[3]), (uint32_t)atoi(arguments[4]),
                    (uint32_t)atoi(arguments[5]), (uint32_t)atoi(arguments[6])};
-        BASE_TRY(run_shape(dev, n, seconds));
+        BASE_TRY(run_shape(dev, n, GPU_F32, seconds));
+        BASE_TRY(run_shape(dev, n, GPU_F16, seconds));
     } else
-        for (size_t i = 0; i < BASE_COUNT(usual); i++)
-            BASE_TRY(run_shape(dev, usual[i], seconds));
+        for (size_t i = 0; i < 2 * BASE_COUNT(usual); i++)
+            BASE_TRY(run_shape(dev, usual[i / 2], i % 2 ? GPU_F16 : GPU_F32, seconds));
 cleanup:
     if (status != VKB_OK)
         fprintf(stderr, "bench_attention: %s\n", ctx ? vkb_error(ctx) : "out of memory");
