@@ -222,16 +222,35 @@ TEST(a_step_only_submits)
     lesson_close(&l);
 }
 
-static uint64_t planned_bytes(lesson *l, const vkb_train_params *params)
+static uint64_t plan_of(const vkb_config *config, const vkb_train_params *params, uint32_t length)
 {
     vkb_plan_entry *plan = NULL;
     uint64_t bytes = 0;
-    CHECK_OK(vkb_trainer_plan(gpu_context(device), device, &l->config, params,
-                              dataset_row_length(l->data), &plan));
+    CHECK_OK(vkb_trainer_plan(gpu_context(device), device, config, params, length, &plan));
     for (const vkb_plan_entry *entry = plan; entry->name; entry++)
         bytes += entry->bytes - entry->shared;
     free(plan);
     return bytes;
+}
+
+static uint64_t planned_bytes(lesson *l, const vkb_train_params *params)
+{
+    return plan_of(&l->config, params, dataset_row_length(l->data));
+}
+
+// 335 M parameters of 16 bytes are 5.4 GB; without checkpointing 8 GiB are not much more than enough.
+TEST(bert_large_is_planned_into_8_gib)
+{
+    vkb_config config;
+    vkb_train_params params = {.batch_size = 8, .gradient_checkpointing = true};
+    CHECK_OK(vkb_config_preset(gpu_context(device), "large", &config));
+    const uint64_t few = plan_of(&config, &params, 128);
+    params.gradient_checkpointing = false;
+    const uint64_t all = plan_of(&config, &params, 128);
+    printf("  BERT-large, 8 x 128: %.2f GiB with checkpointing, %.2f without\n",
+           (double)few / 0x1p30, (double)all / 0x1p30);
+    CHECK(few < 0x1.9p32); // 6.25 GiB: a driver and a display want some, too
+    CHECK(all > few + 0x1p30);
 }
 
 TEST(the_plan_is_what_is_allocated)
@@ -408,6 +427,7 @@ static void run_all(vkb_device *dev)
     RUN(padding_changes_nothing);
     RUN(a_step_only_submits);
     RUN(the_plan_is_what_is_allocated);
+    RUN(bert_large_is_planned_into_8_gib);
     RUN(gradient_checkpointing_fits_where_all_layers_do_not);
     RUN(metrics_are_of_the_step_they_name);
     RUN(epochs_count_steps_as_the_trainer_does);
