@@ -8,7 +8,11 @@
 // Sums that spill cost less than loads.
 //
 // Constants: 0 workgroup size, 1 the subgroup's size LANES, which divides ROWS; 2 ROWS, 3 COLUMNS,
-// 4 ACCUMULATE: what p.accumulate says.
+// 4 ACCUMULATE: what p.accumulate says; 5 USED: rows of a beyond used[0] are zeros, and are left out: 1 its m,
+// 2 its k.
+//
+//   4  used  u32[1]  in, only read when USED
+//
 // Grid: n / (COLUMNS * workgroup size), m / ROWS, batch.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -22,6 +26,8 @@ layout(constant_id = 1) const uint LANES = 8;
 layout(constant_id = 2) const uint ROWS = 64;
 layout(constant_id = 3) const uint COLUMNS = 4;
 layout(constant_id = 4) const uint ACCUMULATE = 0;
+layout(constant_id = 5) const uint USED = 0;
+layout(set = 0, binding = 4) readonly buffer used_buffer { uint used[]; };
 
 // Rows and columns beyond the last are moved onto it. An invocation then holds the last row several
 // times, the same sums to the bit, and stores them over each other: a branch around each of 256
@@ -35,6 +41,16 @@ uint row_of(uint i)
 uint column_of(uint j)
 {
     return (gl_WorkGroupID.x * COLUMNS + j) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+}
+
+// Where the sums of this invocation end.
+uint last_k()
+{
+    if (USED == 0)
+        return p.k;
+    if (USED == 2)
+        return min(p.k, used[0]);
+    return gl_WorkGroupID.y * ROWS < used[0] ? p.k : 0;
 }
 
 void main()
@@ -62,7 +78,8 @@ void main()
                     sum[i][j] = i / 4 == first / 4 ? old[i % 4][j] : sum[i][j];
         }
 
-    for (uint k = 0; k < p.k; k++) {
+    uint end = last_k();
+    for (uint k = 0; k < end; k++) {
         float x[ROWS / LANES], y[COLUMNS];
         [[unroll]] for (uint j = 0; j < COLUMNS; j++)
             y[j] = b[bi[j] + k * p.ldb];

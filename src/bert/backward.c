@@ -48,8 +48,11 @@ static void head_backward(gpu_stream *s, const bert_run *run)
     const uint32_t H = c->hidden_size, L = bert_logits_ld(run);
     const bool acc = run->accumulate;
 
-    linear_bwd(s, a->transform_norm, w->word, a->logits, R, H, L, acc, g->word, g->output_bias,
-               a->dhead, false);
+    op_sum_columns(s, a->logits, R, L, acc, g->output_bias);
+    op_matmul(s, .layout = OP_TN, .a = a->logits, .b = a->transform_norm, .c = g->word, .m = L,
+              .n = H, .k = R, .accumulate = acc, .used = a->used);
+    op_matmul(s, .layout = OP_NN, .a = a->logits, .b = w->word, .c = a->dhead, .m = R, .n = H,
+              .k = L, .used = a->used);
     op_layernorm_bwd(s, &(op_layernorm_grad){.x = a->transform_gelu,
                                              .gain = w->transform_norm_gain,
                                              .stat = a->transform_stat,

@@ -109,12 +109,15 @@ static void mlm_head(gpu_stream *s, const bert_run *run)
     const uint32_t R = a->shape.predictions, H = c->hidden_size, L = bert_logits_ld(run);
     const gpu_view hidden = bert_layer_input(run, c->num_hidden_layers);
 
+    op_index_used(s, a->index, R, a->used);
     op_gather(s, a->index, hidden, R, H, a->picked);                                   // [R][H]
     linear(s, run, a->picked, w->transform, w->transform_bias, R, H, H, a->transform); // [R][H]
     op_gelu_fwd(s, a->transform, R * H, c->hidden_act, a->transform_gelu);
     op_layernorm_fwd(s, a->transform_gelu, w->transform_norm_gain, w->transform_norm_bias, R, H,
                      c->layer_norm_eps, a->transform_norm, a->transform_stat);
-    linear(s, run, a->transform_norm, w->word, w->output_bias, R, H, L, a->logits); // [R][L], tied
+    op_matmul(s, .layout = OP_NT, .a = a->transform_norm, .b = w->word, .bias = w->output_bias,
+              .c = a->logits, .m = R, .n = L, .k = H, .b_panel = run->panel,
+              .used = a->used); // [R][L], tied
 }
 
 // The next-sentence head: pooled = tanh(pooler(hidden state of [CLS])), two classes.

@@ -1,6 +1,17 @@
 // Rows picked by an index, and put back: the MLM head works on the masked tokens only.
 #include "ops/internal.h"
 
+void op_index_used(gpu_stream *s, gpu_view index, uint32_t count, gpu_view used)
+{
+    static const char op[] = "index_used";
+    if (!op_must(s, count < 1u << 24, op, "more than 2^24 entries cannot be counted in fp32") ||
+        !op_has(s, op, "index", index, count) || !op_has(s, op, "used", used, 1))
+        return;
+    const op_group all = op_group_for(s, count);
+    gpu_run(s, index_used, .bind = {index, used}, .push = &(struct rows_params){.rows = count},
+            .spec = {all.size, all.one_subgroup}, .spec_count = 2, .groups = gpu_items(1));
+}
+
 void op_gather(gpu_stream *s, gpu_view index, gpu_view x, uint32_t count, uint32_t cols, gpu_view y)
 {
     static const char op[] = "gather";

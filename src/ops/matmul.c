@@ -71,7 +71,8 @@ static bool check(gpu_stream *s, const matmul_product *x)
                    "op_matmul",
                    "more than 65,535 workgroups on an axis: batch, m or n is too large") &&
            operand_fits(s, x, &x->a) && operand_fits(s, x, &x->b) && operand_fits(s, x, &x->c) &&
-           (!p->bias.buffer || op_has(s, "op_matmul", "bias", p->bias, p->n));
+           (!p->bias.buffer || op_has(s, "op_matmul", "bias", p->bias, p->n)) &&
+           (!p->used.buffer || op_has(s, "op_matmul", "used", p->used, 1));
 }
 
 // ---- What kernels are given ----

@@ -107,8 +107,10 @@ static void run(gpu_stream *s, const matmul_product *product, const uint32_t *nu
     uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
     uint32_t size = subgroup > 16 ? subgroup : 16, columns = 4, rows = numbers[0];
     struct matmul_params push = matmul_push(&x);
-    gpu_run(s, matmul_lanes, .bind = {x.a.view, x.b.view, p->bias, x.c.view}, .push = &push,
-            .spec = {size, subgroup, rows, columns, p->accumulate}, .spec_count = 5,
+    const uint32_t used = !p->used.buffer ? 0 : p->layout == OP_TN ? 2 : 1;
+    gpu_run(s, matmul_lanes, .bind = {x.a.view, x.b.view, p->bias, x.c.view, p->used},
+            .push = &push, .spec = {size, subgroup, rows, columns, p->accumulate, used},
+            .spec_count = 6,
             .groups = {op_div_up(p->n, size * columns), op_div_up(p->m, rows), x.batch},
             .flops = matmul_flops(&x), .bytes = matmul_bytes(&x));
     if (narrow)

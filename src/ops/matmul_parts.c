@@ -55,6 +55,8 @@ static op_matmul_params part_of(const op_matmul_params *whole, axis along, uint3
 {
     op_matmul_params p = *whole;
     const uint64_t at = first;
+    if (first && along == (p.layout == OP_TN ? AXIS_K : AXIS_M))
+        p.used = (gpu_view){0}; // counts from the first row: none of these is left out
     switch (along) {
     case AXIS_M:
         p.a = moved(p.a, p.layout == OP_TN ? at : at * p.lda);

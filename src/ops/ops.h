@@ -31,6 +31,9 @@ typedef struct op_matmul_params {
     op_layout layout;
     gpu_view a, b, c;
     gpu_view bias; // [n], optional
+    // uint32[1], optional: of a as it is stored, rows from this one on are zeros. A kernel may leave them
+    // out; where they are m, rows of c that are then nothing but the bias (and c).
+    gpu_view used;
     uint32_t m, n, k;
     uint32_t lda, ldb, ldc; // elements between rows as stored; 0: dense
     uint32_t b_panel; // b is a weight packed in panels of op_panel rows, see there; 0: it is not
@@ -216,6 +219,8 @@ uint32_t op_mask_capacity(uint32_t tokens, double probability, bool whole_word);
 
 // ---- gather.c ----
 
+// used [1] = 1 more than the place of the last entry of index [count] that is not OP_NONE.
+void op_index_used(gpu_stream *s, gpu_view index, uint32_t count, gpu_view used);
 // y[i] = x[index[i]], zeros for OP_NONE. x [any][cols], y [count][cols].
 void op_gather(gpu_stream *s, gpu_view index, gpu_view x, uint32_t count, uint32_t cols,
                gpu_view y);

@@ -156,7 +156,7 @@ TEST(tensors_of_a_pass_share_bytes)
     CHECK(recompute.allocated < training.allocated / 3);
     CHECK(inference.allocated < recompute.allocated);
     // Statistics stay as they are.
-    const uint64_t tokens = 8 * 128, wide = 4 * 224 * (2 + 4);
+    const uint64_t tokens = 8 * 128, wide = 4 * 224 * (2 + 4) + 4;
     const uint64_t inputs = 4 * (4 * tokens + 2 * 224 + 2 * 8);
     const uint64_t stats = 4 * tokens * (2 + 12 * (2 + 2 + 2 * 12)); // of rows, of queries
     CHECK_INT(halves.bytes, (training.bytes + wide + inputs + stats) / 2);

@@ -100,6 +100,37 @@ TEST(rows_of_16_bits)
     act = GPU_F32;
 }
 
+typedef struct used_count {
+    tensor *index, *used;
+    uint32_t count;
+} used_count;
+
+static void record_used(gpu_stream *s, void *user)
+{
+    const used_count *u = user;
+    op_index_used(s, u->index->view, u->count, u->used->view);
+}
+
+TEST(used_entries_end_behind_the_last)
+{
+    static const uint32_t shapes[][2] = {{1, 0},   {1, 1},     {70, 1},
+                                         {300, 0}, {300, 255}, {1000, 1000}};
+    static uint32_t index[1000];
+    for (size_t i = 0; i < BASE_COUNT(shapes); i++) {
+        const uint32_t count = shapes[i][0], used = shapes[i][1];
+        trial *t = trial_open(device, "index_used %u of %u", used, count);
+        used_count u = {.count = count};
+        for (uint32_t k = 0; k < count; k++) // one in their midst is empty
+            index[k] = k >= used || (k == used / 2 && used > 1) ? OP_NONE : k;
+        u.index = trial_words(t, "index", count, index);
+        u.used = trial_words_out(t, "used", 1, NULL, &used);
+        trial_run(t, record_used, &u);
+        trial_needs_all(t, u.index, record_used, &u);
+        trial_needs_all(t, u.used, record_used, &u);
+        CHECK(trial_close(&t));
+    }
+}
+
 TEST(wrong_views_are_refused)
 {
     trial *t = trial_open(device, "gather with wrong views");
@@ -123,6 +154,7 @@ static void on_device(vkb_device *dev)
     device = dev;
     RUN(rows_and_empty_entries);
     RUN(rows_of_16_bits);
+    RUN(used_entries_end_behind_the_last);
     RUN(wrong_views_are_refused);
 }
 

@@ -9,9 +9,9 @@
 static vkb_device *device;
 
 typedef struct matmul {
-    tensor *a, *b, *bias, *c;
-    op_matmul_params params;       // its views are filled in when recording
-    const matmul_variant *variant; // NULL: the one that is chosen
+    tensor *a, *b, *bias, *c, *used; // bias, used: NULL where there is none
+    op_matmul_params params;         // its views are filled in when recording
+    const matmul_variant *variant;   // NULL: the one that is chosen
 } matmul;
 
 static void record(gpu_stream *s, void *user)
@@ -21,6 +21,7 @@ static void record(gpu_stream *s, void *user)
     m->params.b = m->b->view;
     m->params.c = m->c->view;
     m->params.bias = m->bias ? m->bias->view : (gpu_view){0};
+    m->params.used = m->used ? m->used->view : (gpu_view){0};
     if (m->variant)
         matmul_run(s, &m->params, m->variant);
     else
@@ -84,6 +85,44 @@ static void product_by(const matmul_variant *variant, op_matmul_params p, values
 static void product(op_matmul_params p, values kind, bool with_bias)
 {
     product_by(NULL, p, kind, with_bias);
+}
+
+// Rows of a from `used` on are zeros: of m, or with OP_TN of k.
+static void product_of_used(op_matmul_params p, uint32_t used, bool with_bias)
+{
+    trial *t = trial_open(device, "matmul layout %d %ux%ux%u of %u used%s%s", p.layout, p.m, p.n,
+                          p.k, used, with_bias ? " bias" : "", p.accumulate ? " accumulate" : "");
+    matmul m = {.params = p};
+    const size_t a = (size_t)p.m * p.k, cols = p.layout == OP_TN ? p.m : p.k;
+    m.a = trial_input(t, "a", a, VALUES_NORMAL);
+    m.b = trial_input(t, "b", (size_t)p.n * p.k, VALUES_NORMAL);
+    m.bias = with_bias ? trial_input(t, "bias", p.n, VALUES_NORMAL) : NULL;
+    m.used = trial_words(t, "used", 1, &used);
+    m.c = trial_inout(t, "c", (size_t)p.m * p.n, VALUES_NORMAL, LIMIT_FP32);
+    for (size_t i = (size_t)used * cols; i < a; i++)
+        m.a->start[i] = 0, m.a->ref[i] = 0;
+    ref_matmul(&p, m.a->ref, m.b->ref, with_bias ? m.bias->ref : NULL, m.c->ref);
+    trial_run(t, record, &m);
+    CHECK(trial_close(&t));
+}
+
+TEST(rows_that_are_not_used)
+{
+    static const uint32_t used[] = {0, 1, 16, 100, 129, 150};
+    for (op_layout layout = OP_NT; layout <= OP_TN; layout++)
+        for (size_t i = 0; i < BASE_COUNT(used); i++) {
+            op_matmul_params p = {.layout = layout, .m = 150, .n = 70, .k = 150};
+            p.accumulate = i % 2;
+            product_of_used(p, used[i], i % 3 == 0);
+        }
+    gpu_test_limit_binding(device, 96 << 10); // parts: of m, of k
+    for (op_layout layout = OP_NT; layout <= OP_TN; layout++) {
+        product_of_used((op_matmul_params){.layout = layout, .m = 300, .n = 40, .k = 300}, 230,
+                        true);
+        product_of_used((op_matmul_params){.layout = layout, .m = 300, .n = 40, .k = 300}, 30,
+                        true);
+    }
+    gpu_test_limit_binding(device, 0);
 }
 
 // ---- Weights that were packed ----
@@ -400,6 +439,7 @@ TEST(wrong_arguments_are_refused)
     m.b = trial_free_words(t, "b", 20, NULL);
     m.c = trial_free_words(t, "c", 12, NULL);
     tensor *bias = trial_free_words(t, "bias", 4, NULL);
+    tensor *used = trial_free_words(t, "used", 1, NULL);
     trial_needs_all(t, m.a, record, &m);
     trial_needs_all(t, m.b, record, &m);
     trial_needs_all(t, m.c, record, &m);
@@ -408,6 +448,11 @@ TEST(wrong_arguments_are_refused)
         bias->view.bytes -= 4;
     trial_refuses(t, "bias", record, &m);
     m.bias = NULL;
+    m.used = used;
+    if (trial_ready(t))
+        used->view.bytes = 0;
+    trial_refuses(t, "used", record, &m);
+    m.used = NULL;
     m.params.lda = 4; // rows of 5 elements
     trial_refuses(t, "lda", record, &m);
     m.params.lda = 0;
@@ -438,6 +483,7 @@ static void on_device(vkb_device *dev)
     RUN(nn);
     RUN(tn);
     RUN(large_products);
+    RUN(rows_that_are_not_used);
     RUN(packed_weights);
     RUN(packing_is_undone);
     RUN(sixteen_bits);
