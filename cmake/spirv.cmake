@@ -5,6 +5,8 @@
 #   cmake -P cmake/spirv.cmake                 makes those that are missing or not current
 #   cmake -DCHECK=ON -P cmake/spirv.cmake      checks that all are current; where the compiler is the very one that made
 #                                              a file, that it makes the same again
+# A shader whose head says "Compiled for vulkan1.3" is; all others for vulkan1.2, as below.
+#
 #   -DGLSLANG=PROGRAM                          the compiler [glslangValidator]; fp16 needs glslang 15, bf16 15.3
 #
 # Included by cmake/shaders.cmake for what both need: SHADER_FLAGS, vkbert_kernels.
@@ -54,8 +56,13 @@ function(hash_sources name out)
 endfunction()
 
 function(compile name first_line out)
+  set(target "")
+  file(STRINGS ${SHADER_FOLDER}/${name}.comp target REGEX "^// Compiled for vulkan[0-9.]+")
+  if(target)
+    string(REGEX REPLACE ".*(vulkan[0-9]\\.[0-9]).*" "--target-env;\\1" target "${target}")
+  endif()
   set(made ${CMAKE_CURRENT_BINARY_DIR}/${name}.spirv.tmp)
-  execute_process(COMMAND ${GLSLANG} ${SHADER_FLAGS} --vn spirv_${name} -o ${made} ${SHADER_FOLDER}/${name}.comp
+  execute_process(COMMAND ${GLSLANG} ${SHADER_FLAGS} ${target} --vn spirv_${name} -o ${made} ${SHADER_FOLDER}/${name}.comp
                   RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said)
   if(failed)
     message(FATAL_ERROR "${GLSLANG} (${version}) does not compile shaders/${name}.comp:\n${said}")

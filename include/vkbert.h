@@ -111,6 +111,7 @@ typedef struct vkb_device_info {
     uint32_t subgroup_size, min_subgroup_size, max_subgroup_size;
     bool fp16, storage16, bf16, int8, timestamps;
     bool matrix_fp16, matrix_bf16; // VK_KHR_cooperative_matrix of these types, with what it needs
+    bool matrix_workgroup;         // VK_NV_cooperative_matrix2: of workgroups of 256, fp16, any size of 64s
     bool full_subgroups;           // a workgroup's subgroups can be demanded to be full, and of one size
     uint32_t matrix_count; // cooperative-matrix shapes the driver lists; 0: no such extension
     vkb_cooperative_matrix matrix[64]; // the first 64 of them
@@ -122,7 +123,7 @@ typedef struct vkb_device_info {
 VKB_API vkb_status vkb_device_list(vkb_context *ctx, vkb_device_info **list, size_t *count);
 
 // A family of kernels that matrix products of a type can be computed by on a device: "coop" (cooperative
-// matrices), "tile", "lanes"; of operands "fp32", "fp16", "bf16".
+// matrices), "nv" (those of a whole workgroup), "tile", "lanes"; of operands "fp32", "fp16", "bf16".
 typedef struct vkb_products {
     const char *type, *family;
 } vkb_products;

@@ -10,6 +10,7 @@ typedef struct enabled {
     VkPhysicalDeviceVulkan11Features v11;
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2;
     VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16;
     void *first;
     const char *extensions[8];
@@ -65,6 +66,12 @@ static void enable_options(const gpu_physical *p, enabled *e)
         .shaderBFloat16Type = VK_TRUE,
         .shaderBFloat16CooperativeMatrix = VK_TRUE,
     };
+    e->matrix2 = (VkPhysicalDeviceCooperativeMatrix2FeaturesNV){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV,
+        .cooperativeMatrixWorkgroupScope = VK_TRUE,
+        .cooperativeMatrixFlexibleDimensions = VK_TRUE,
+        .cooperativeMatrixTensorAddressing = VK_TRUE,
+    };
     if (p->size_control)
         enable(e, &e->sizes,
                p->info.api_version < VK_API_VERSION_1_3
@@ -72,6 +79,8 @@ static void enable_options(const gpu_physical *p, enabled *e)
                    : NULL);
     if (p->cooperative_matrix)
         enable(e, &e->matrix, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    if (p->info.matrix_workgroup)
+        enable(e, &e->matrix2, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
     if (p->info.matrix_bf16)
         enable(e, &e->bfloat16, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
     if (p->memory_budget)

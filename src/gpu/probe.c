@@ -80,6 +80,36 @@ static void probe_matrices(gpu_instance *instance, gpu_physical *p)
     free(list);
 }
 
+static bool divides_64(uint32_t granularity)
+{
+    return granularity && 64 % granularity == 0;
+}
+
+// Matrices of fp16 with fp32 sums that a workgroup of 256 holds, in any multiple of 64 along each axis?
+static bool probe_workgroup_matrices(gpu_instance *instance, const gpu_physical *p)
+{
+    PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV get =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)gpu_loader_function(
+            instance, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV");
+    uint32_t count = 0;
+    if (!get || get(p->handle, &count, NULL) != VK_SUCCESS || count == 0)
+        return false;
+    VkCooperativeMatrixFlexibleDimensionsPropertiesNV *list = calloc(count, sizeof(*list));
+    for (uint32_t i = 0; list && i < count; i++)
+        list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV;
+    bool found = false;
+    if (list && get(p->handle, &count, list) >= 0)
+        for (uint32_t i = 0; i < count; i++)
+            found |= (int32_t)list[i].scope == VK_SCOPE_WORKGROUP_KHR &&
+                     list[i].workgroupInvocations == 256 && (int32_t)list[i].AType == 0 &&
+                     (int32_t)list[i].BType == 0 && (int32_t)list[i].CType == 1 &&
+                     (int32_t)list[i].ResultType == 1 && // 0: f16, 1: f32
+                     divides_64(list[i].MGranularity) && divides_64(list[i].NGranularity) &&
+                     divides_64(list[i].KGranularity);
+    free(list);
+    return found;
+}
+
 // ---- Features, memory, queues, subgroups ----
 
 static bool has_size_control(const gpu_physical *p, const extensions *list)
@@ -102,6 +132,21 @@ static void probe_matrix_features(gpu_instance *instance, gpu_physical *p,
     p->info.matrix_bf16 = p->cooperative_matrix && bf16;
 }
 
+// All that matmul_nv needs, SPIR-V 1.6 too.
+static void probe_matrix2_features(gpu_instance *instance, gpu_physical *p)
+{
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV};
+    instance->fn.vkGetPhysicalDeviceFeatures2(
+        p->handle, &(VkPhysicalDeviceFeatures2){
+                       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &matrix2});
+    p->info.matrix_workgroup =
+        p->info.matrix_fp16 && p->info.storage16 && p->info.api_version >= VK_API_VERSION_1_3 &&
+        p->info.max_workgroup_invocations >= 256 && matrix2.cooperativeMatrixWorkgroupScope &&
+        matrix2.cooperativeMatrixFlexibleDimensions && matrix2.cooperativeMatrixTensorAddressing &&
+        probe_workgroup_matrices(instance, p);
+}
+
 static void probe_features(gpu_instance *instance, gpu_physical *p, const extensions *list)
 {
     VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16 = {
@@ -121,8 +166,11 @@ static void probe_features(gpu_instance *instance, gpu_physical *p, const extens
     p->info.storage16 = v11.storageBuffer16BitAccess;
     p->info.bf16 = bf16.shaderBFloat16Type;
     p->size_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
-    if (has(list, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
+    const bool matrices = has(list, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    if (matrices)
         probe_matrix_features(instance, p, &v12, bf16.shaderBFloat16CooperativeMatrix);
+    if (matrices && has(list, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME))
+        probe_matrix2_features(instance, p);
     p->info.int8 = v12.shaderInt8;
     p->storage8 = v12.storageBuffer8BitAccess;
 }

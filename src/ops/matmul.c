@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static const matmul_family *const families[] = {&matmul_coop, &matmul_tile, &matmul_lanes};
+static const matmul_family *const families[] = {&matmul_coop, &matmul_nv, &matmul_tile,
+                                                &matmul_lanes};
 
 // ---- Products ----
 

@@ -5,6 +5,7 @@
 //   matmul_split.c  long sums in parts, by any family
 //   matmul_tile.c   tiles in shared memory: plain, runs on every device
 //   matmul_coop.c   cooperative matrices of a subgroup, 16-bit operands
+//   matmul_nv.c     cooperative matrices of a workgroup, fp16 operands
 //   matmul_lanes.c  lanes that broadcast, for software drivers
 //   matmul_choice.c what a product gets when it is recorded; names
 //   tune.h          measuring variants
@@ -62,7 +63,7 @@ typedef struct matmul_family {
     void (*run)(gpu_stream *s, const matmul_product *product, const uint32_t *numbers);
 } matmul_family;
 
-extern const matmul_family matmul_tile, matmul_lanes, matmul_coop;
+extern const matmul_family matmul_tile, matmul_lanes, matmul_coop, matmul_nv;
 
 // Adds a variant with these numbers, if there is room.
 #define matmul_offer(list, family, ...)                                                            \
