@@ -58,7 +58,7 @@ static double error_of(const float *a, const float *b, uint64_t count)
     return difference / size;
 }
 
-TEST(gradients_are_those_of_fp32)
+static void check_gradients(void)
 {
     // A rounding is 2^-12 or 2^-9 of a value, squared 6e-8 or 4e-6, and some dozens of them follow each
     // other: 1.7e-6 and 9.2e-5 were measured on llvmpipe.
@@ -84,6 +84,19 @@ TEST(gradients_are_those_of_fp32)
     }
     free(expected);
     lesson_close(&l);
+}
+
+TEST(gradients_are_those_of_fp32)
+{
+    check_gradients();
+}
+
+// Where the driver has cooperative matrices, products go by them then.
+TEST(so_they_are_by_kernels_for_gpus)
+{
+    op_force_variant(OP_VARIANT_GPU);
+    check_gradients();
+    op_force_variant(OP_VARIANT_CHOSEN);
 }
 
 static void learns(vkb_precision precision)
@@ -251,6 +264,7 @@ static void run_all(vkb_device *dev)
 {
     device = dev;
     RUN(gradients_are_those_of_fp32);
+    RUN(so_they_are_by_kernels_for_gpus);
     RUN(one_batch_is_learnt_by_heart);
     RUN(a_resumed_run_equals_an_uninterrupted_one);
     RUN(an_overflow_skips_the_step_and_halves_the_scale);
