@@ -83,8 +83,9 @@ static const struct {
 
 int main(int count, char **arguments)
 {
+    enum { STEP = sizeof(struct step_in) / 4 };
     static const uint64_t sizes[] = {COUNT,    COUNT, COUNT, COUNT, COLS, COLS,
-                                     2 * ROWS, COLS,  COLS,  COLS,  8};
+                                     2 * ROWS, COLS,  COLS,  COLS,  STEP};
     gpu_buffer *held[BASE_COUNT(sizes)] = {NULL};
     gpu_view views[BASE_COUNT(sizes)];
     vkb_context *ctx = vkb_context_create(NULL, NULL);
