@@ -68,7 +68,7 @@ def plot(path, runs, precisions):
     axes.set_xlabel("step")
     axes.set_ylabel("training loss, nats per masked token")
     axes.legend()
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
 
 
 def main():
