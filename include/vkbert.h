@@ -801,6 +801,10 @@ typedef struct vkb_plan_entry {
 VKB_API vkb_status vkb_trainer_plan(vkb_context *ctx, vkb_device *device,
                                     const vkb_config *config, const vkb_train_params *params,
                                     uint32_t max_seq_length, vkb_plan_entry **plan);
+// Lowers params->batch_size to the largest whose plan leaves a sixth of the device's free memory.
+// VKB_OUT_OF_MEMORY: a batch of one row does not.
+VKB_API vkb_status vkb_trainer_fit(vkb_context *ctx, vkb_device *dev, const vkb_config *config,
+                                   uint32_t max_seq_length, vkb_train_params *params);
 
 #ifdef __cplusplus
 }

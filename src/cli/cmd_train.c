@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_ROWS = 65536 }; // of a batch
+
 // ---- Tokenizer and text ----
 
 // NULL: one is trained.
@@ -160,6 +162,23 @@ static vkb_status plan_device(train_run *run)
     return VKB_OK;
 }
 
+// --per-device-train-batch-size auto: as many rows as fit, and are there.
+static vkb_status choose_batch(train_run *run)
+{
+    const uint64_t rows = run->train ? vkb_dataset_rows(run->train) : UINT64_MAX;
+    if (run->options->batch_size || (!run->do_train && !run->options->plan))
+        return VKB_OK;
+    run->params.batch_size = rows < MOST_ROWS ? (uint32_t)rows : MOST_ROWS;
+    if (!run->device)
+        return cli_fail(run->cli, VKB_NO_DEVICE,
+                        "--per-device-train-batch-size auto needs the device: give a number");
+    vkb_status status = vkb_trainer_fit(run->cli->ctx, run->device, &run->config,
+                                        run->max_seq_length, &run->params);
+    if (status == VKB_OK)
+        output_note(&run->cli->out, "batch: %u rows fit", run->params.batch_size);
+    return status;
+}
+
 static vkb_status print_plan(train_run *run)
 {
     vkb_plan_entry *plan = NULL;
@@ -171,6 +190,7 @@ static vkb_status print_plan(train_run *run)
     CLI_TRY(choose_config(run));
     train_print_recipe(run);
     CLI_TRY(plan_device(run));
+    CLI_TRY(choose_batch(run));
     CLI_TRY(vkb_trainer_plan(run->cli->ctx, run->device, &run->config, &run->params,
                              run->max_seq_length, &plan));
     for (const vkb_plan_entry *entry = plan; entry->name; entry++) {
@@ -196,6 +216,7 @@ static vkb_status prepare(train_run *run)
     CLI_TRY(choose_config(run));
     train_print_recipe(run);
     CLI_TRY(load_text(run));
+    CLI_TRY(choose_batch(run));
     CLI_TRY(make_model(run));
     if (run->do_train)
         CLI_TRY(vkb_trainer_create(run->model, run->tok, run->train, &run->params, &run->trainer));

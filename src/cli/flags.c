@@ -88,6 +88,10 @@ static vkb_status store(cli_state *cli, const flag_set *set, const flag *row, co
             return fail_value(cli, row, text, "true or false");
         break;
     case FLAG_INT:
+        if (row->word && strcmp(text, row->word) == 0) {
+            *(int64_t *)place = 0;
+            return VKB_OK;
+        }
         if (!parse_int(text, (int64_t *)place))
             return fail_value(cli, row, text, "a whole number");
         return check_range(cli, row, text, (double)*(int64_t *)place);

@@ -40,6 +40,7 @@ typedef struct flag {
     const char *value;    // what follows it: "N", "F...", "a|b|c"
     const char *help;
     char letter;      // 'o' for -o
+    const char *word; // FLAG_INT: is taken, too, and is 0
     double low, high; // FLAG_INT, FLAG_REAL: low <= value, and value <= high when high is not 0
 } flag;
 

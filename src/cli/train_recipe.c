@@ -58,15 +58,17 @@ void train_print_recipe(train_run *run)
 {
     const train_options *o = run->options;
     output *out = &run->cli->out;
+    char batch[24] = "auto";
+    if (o->batch_size)
+        snprintf(batch, sizeof(batch), "%" PRId64, o->batch_size);
     if (o->recipe) {
         output_note(out,
                     "recipe %s: --learning-rate %g --warmup-ratio %g --adam-beta1 %g --adam-beta2 "
                     "%g --adam-epsilon %g --weight-decay %g --max-grad-norm %g --mlm-probability "
-                    "%g --always-mask %s --max-seq-length %u --per-device-train-batch-size "
-                    "%" PRId64,
+                    "%g --always-mask %s --max-seq-length %u --per-device-train-batch-size %s",
                     o->recipe, o->learning_rate, o->warmup_ratio, o->adam_beta1, o->adam_beta2,
                     o->adam_epsilon, o->weight_decay, o->max_grad_norm, o->mask.probability,
-                    o->mask.always_mask ? "true" : "false", run->max_seq_length, o->batch_size);
+                    o->mask.always_mask ? "true" : "false", run->max_seq_length, batch);
         if (train_from_scratch(run))
             output_note(out,
                         "recipe %s, initial weights: --initializer-range %.4g --position-init %s "

@@ -40,6 +40,8 @@ typedef struct gpu_view {
 // one allocation may have on this device.
 vkb_status gpu_buffer_create(vkb_device *dev, const char *name, uint64_t bytes, gpu_memory memory,
                              gpu_buffer **out);
+// Bytes that GPU_LOCAL buffers may still take, by the driver's account.
+uint64_t gpu_memory_room(const vkb_device *dev);
 void gpu_buffer_destroy(gpu_buffer **buffer);
 
 gpu_view gpu_whole(gpu_buffer *buffer); // of GPU_F32

@@ -220,6 +220,16 @@ vkb_status gpu_allocate(vkb_device *dev, const char *name, const VkMemoryRequire
     return VKB_OK;
 }
 
+uint64_t gpu_memory_room(const vkb_device *dev)
+{
+    const int type = choose_type(dev, UINT32_MAX, GPU_LOCAL);
+    const uint64_t used = dev->memory.total, limit = dev->memory.limit;
+    const uint64_t allowed = limit > used ? limit - used : 0;
+    const uint64_t room =
+        type < 0 ? 0 : heap_room(dev, dev->memory.properties.memoryTypes[type].heapIndex);
+    return room < allowed ? room : allowed;
+}
+
 void gpu_free(vkb_device *dev, gpu_allocation *allocation)
 {
     gpu_block *block = allocation->block;

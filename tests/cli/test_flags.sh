@@ -100,6 +100,8 @@ done <<'FLAGS'
 --optim adafactor
 --streaming
 FLAGS
+run 2 vkbert train --per-device-train-batch-size Auto
+has "$err" "--per-device-train-batch-size takes a whole number, not \"Auto\""
 # ---- Rows, objectives and masks that exclude each other ----
 touch some.txt
 while read -r flags; do

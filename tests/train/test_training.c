@@ -277,6 +277,29 @@ TEST(the_plan_is_what_is_allocated)
     lesson_close(&l);
 }
 
+TEST(the_largest_batch_that_fits_is_found)
+{
+    lesson l = lesson_open(16, false, 40);
+    vkb_train_params params = quick, more;
+    params.batch_size = 4096;
+    gpu_test_limit_memory(device, 64 << 20);
+    CHECK_OK(vkb_trainer_fit(gpu_context(device), device, &l.config, 16, &params));
+    CHECK(params.batch_size > 20 && params.batch_size < 4096);
+    more = params;
+    more.batch_size++;
+    CHECK(plan_of(&l.config, &params, 16) <= 0.85 * (64 << 20));
+    CHECK(plan_of(&l.config, &more, 16) > 0.85 * (64 << 20));
+    params.batch_size = 7; // never more than was asked for
+    CHECK_OK(vkb_trainer_fit(gpu_context(device), device, &l.config, 16, &params));
+    CHECK_INT(params.batch_size, 7);
+    gpu_test_limit_memory(device, 256 << 10);
+    CHECK_INT(vkb_trainer_fit(gpu_context(device), device, &l.config, 16, &params),
+              VKB_OUT_OF_MEMORY);
+    CHECK_HAS(vkb_error(gpu_context(device)), "a batch of 1 x 16 tokens needs");
+    gpu_test_limit_memory(device, UINT64_MAX);
+    lesson_close(&l);
+}
+
 // As deep as BERT-large, and narrow: what fits with gradient checkpointing, and not without.
 TEST(gradient_checkpointing_fits_where_all_layers_do_not)
 {
@@ -428,6 +451,7 @@ static void run_all(vkb_device *dev)
     RUN(a_step_only_submits);
     RUN(the_plan_is_what_is_allocated);
     RUN(bert_large_is_planned_into_8_gib);
+    RUN(the_largest_batch_that_fits_is_found);
     RUN(gradient_checkpointing_fits_where_all_layers_do_not);
     RUN(metrics_are_of_the_step_they_name);
     RUN(epochs_count_steps_as_the_trainer_does);
