@@ -111,8 +111,8 @@ typedef struct vkb_device_info {
     uint32_t subgroup_size, min_subgroup_size, max_subgroup_size;
     bool fp16, storage16, bf16, int8, timestamps;
     bool matrix_fp16, matrix_bf16; // VK_KHR_cooperative_matrix of these types, with what it needs
-    bool matrix_workgroup;         // VK_NV_cooperative_matrix2: of workgroups of 256, fp16, any size of 64s
-    bool full_subgroups;           // a workgroup's subgroups can be demanded to be full, and of one size
+    bool matrix_workgroup; // VK_NV_cooperative_matrix2: of workgroups of 256, fp16, any size of 64s
+    bool full_subgroups;   // a workgroup's subgroups can be demanded to be full, and of one size
     uint32_t matrix_count; // cooperative-matrix shapes the driver lists; 0: no such extension
     vkb_cooperative_matrix matrix[64]; // the first 64 of them
     char unusable[256];                // why vkbert cannot use the device; "" when it can
@@ -629,9 +629,9 @@ typedef enum vkb_schedule {
 typedef struct vkb_train_params {         // 0: the default in brackets, where one is given
     uint32_t batch_size;                  // rows a micro-batch [8]
     uint32_t gradient_accumulation_steps; // [1]
-    bool gradient_checkpointing;          // keep of each layer its output alone, and compute the rest
-                                          // again in the backward pass: the same bits, less memory
-    double learning_rate;                 // [5e-5]
+    bool gradient_checkpointing; // keep of each layer its output alone, and compute the rest
+                                 // again in the backward pass: the same bits, less memory
+    double learning_rate;        // [5e-5]
     double weight_decay;
     double adam_beta1, adam_beta2, adam_epsilon; // [0.9] [0.999] [1e-8]
     double max_grad_norm;                        // [1.0]; negative: no clipping
@@ -662,11 +662,11 @@ typedef struct vkb_metrics {
     double next_sentence_loss,
         next_sentence_accuracy; // of the step's rows; 0 without the objective
     uint64_t masked_tokens,
-        overflowed_tokens; // overflowed: drawn beyond capacity and left unmasked
+        overflowed_tokens;  // overflowed: drawn beyond capacity and left unmasked
     double loss_scale;      // of this step; 0 but in fp16
     uint64_t skipped_steps; // so far, whose gradients were not finite
-    uint64_t stalls;       // times so far that the device had nothing to do because rows were late
-    double seconds;        // since the trainer's first step
+    uint64_t stalls;        // times so far that the device had nothing to do because rows were late
+    double seconds;         // since the trainer's first step
     double tokens_per_second; // over the last steps
     double seconds_left;
 } vkb_metrics;
@@ -687,11 +687,11 @@ VKB_API vkb_status vkb_trainer_finish(vkb_trainer *trainer, vkb_metrics *metrics
 // ---- Profile: where a step's time goes ----
 
 // What the device reaches at best here, measured on random data within two seconds: bytes read and
-// written by a copy, and operations of a product, of those that vkbert has.
+// written by a copy, and operations of a product of that precision, of those that vkbert has.
 typedef struct vkb_ceilings {
     double copy_bytes_per_second, product_flops_per_second;
 } vkb_ceilings;
-VKB_API vkb_status vkb_device_measure(vkb_device *dev, vkb_ceilings *out);
+VKB_API vkb_status vkb_device_measure(vkb_device *dev, vkb_precision precision, vkb_ceilings *out);
 
 // A kernel in a step: medians over the profiled steps. flops: as the operations estimate them, 0 where
 // they do not; bytes: of what is bound, each read and written once.

@@ -110,7 +110,7 @@ static vkb_status prepare(bench *b)
                                      .seed = seed};
     CLI_TRY(cli_open_device(b->cli, &b->options->common, &b->device));
     if (b->steps)
-        CLI_TRY(vkb_device_measure(b->device, &b->ceilings));
+        CLI_TRY(vkb_device_measure(b->device, b->precision, &b->ceilings));
     CLI_TRY(vkb_model_create(b->device, &b->config, &init, &b->model));
     CLI_TRY(vkb_dataset_random(b->cli->ctx, b->config.vocab_size, &rows_wanted, &b->data));
     CLI_TRY(vkb_trainer_create(b->model, NULL, b->data, &params, &b->trainer));

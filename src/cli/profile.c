@@ -54,7 +54,8 @@ static void print_step(const vkb_profile *p)
 void profile_print(const vkb_profile *p, const vkb_ceilings *c)
 {
     print_step(p);
-    printf("ceilings    %.1f GFLOP/s, the best product; %.1f GB/s, a copy, read plus written\n\n",
+    printf("ceilings    %.1f GFLOP/s, the best product of this precision; %.1f GB/s, a copy, read "
+           "plus written\n\n",
            1e-9 * c->product_flops_per_second, 1e-9 * c->copy_bytes_per_second);
     printf("%-20s %7s %6s %10s %9s %8s %8s %8s\n", "kernel", "share", "calls", "ms", "GFLOP/s",
            "of best", "GB/s", "of copy");

@@ -32,7 +32,7 @@ vkb_status train_profile_prepare(train_run *run)
         return VKB_OK;
     }
     run->profile = PROFILE_WANTED;
-    return vkb_device_measure(run->device, &run->ceilings);
+    return vkb_device_measure(run->device, run->params.precision, &run->ceilings);
 }
 
 // Table and trace.

@@ -1,5 +1,6 @@
 // What a device reaches at best: a copy and a product, on random data. The best of what vkbert has is
 // taken, so that no kernel of a step is measured against less than it could be.
+#include "base/half.h"
 #include "ops/ops.h"
 #include "train/pace.h"
 
@@ -16,6 +17,7 @@ typedef struct trial {
     uint32_t copies;  // there and back
     uint32_t side;    // of the matrices
     op_layout layout; // of the product
+    gpu_type type;    // of its operands
 } trial;
 
 // ---- Ways ----
@@ -36,12 +38,14 @@ static void record_kernel_copies(gpu_stream *s, void *user)
                          gpu_whole(i % 2 ? t->a : t->b));
 }
 
+// As in a step: 16-bit operands give 16-bit results, but for gradients of weights.
 static void record_product(gpu_stream *s, void *user)
 {
     const trial *t = user;
-    const uint64_t bytes = 4ull * t->side * t->side;
-    op_matmul(s, .layout = t->layout, .a = gpu_part(gpu_whole(t->a), 0, bytes),
-              .b = gpu_part(gpu_whole(t->b), 0, bytes), .c = gpu_whole(t->c), .m = t->side,
+    const uint64_t count = (uint64_t)t->side * t->side, bytes = gpu_type_bytes(t->type) * count;
+    op_matmul(s, .layout = t->layout, .a = gpu_typed(gpu_part(gpu_whole(t->a), 0, bytes), t->type),
+              .b = gpu_typed(gpu_part(gpu_whole(t->b), 0, bytes), t->type),
+              .c = gpu_typed(gpu_whole(t->c), t->layout == OP_TN ? GPU_F32 : t->type), .m = t->side,
               .n = t->side, .k = t->side);
 }
 
@@ -69,13 +73,19 @@ cleanup:
 }
 
 // Uniform in [-0.5, 0.5); a Weyl sequence is random enough for a multiplier.
-static vkb_status fill(vkb_device *dev, gpu_buffer *buffer, uint64_t bytes)
+static vkb_status fill(vkb_device *dev, gpu_buffer *buffer, uint64_t bytes, gpu_type type)
 {
     float *values = malloc(bytes);
+    uint16_t *halves = (uint16_t *)values;
     if (!values)
         return vkb_fail_memory(gpu_context(dev), bytes, "measuring the device");
-    for (uint32_t i = 0; i < bytes / 4; i++)
-        values[i] = (float)(i * 2654435769u >> 8) * 0x1p-24f - 0.5f;
+    for (uint32_t i = 0; i < bytes / gpu_type_bytes(type); i++) {
+        const float value = (float)(i * 2654435769u >> 8) * 0x1p-24f - 0.5f;
+        if (type == GPU_F32)
+            values[i] = value;
+        else
+            halves[i] = type == GPU_F16 ? half_from_float(value) : bfloat_from_float(value);
+    }
     vkb_status status = gpu_upload(dev, gpu_whole(buffer), values);
     free(values);
     return status;
@@ -117,11 +127,13 @@ cleanup:
     return status;
 }
 
-vkb_status vkb_device_measure(vkb_device *dev, vkb_ceilings *out)
+vkb_status vkb_device_measure(vkb_device *dev, vkb_precision precision, vkb_ceilings *out)
 {
     const vkb_device_info *info = vkb_device_get_info(dev);
     vkb_ceilings seen = {0};
-    trial t = {0};
+    static const gpu_type types[] = {
+        [VKB_FP32] = GPU_F32, [VKB_FP16] = GPU_F16, [VKB_BF16] = GPU_BF16};
+    trial t = {.type = types[precision]};
     vkb_status status = VKB_OK;
     uint64_t bytes = COPY_BYTES;
     const uint64_t limits[] = {info->device_memory / 32, info->max_allocation,
@@ -132,7 +144,7 @@ vkb_status vkb_device_measure(vkb_device *dev, vkb_ceilings *out)
     t.count = (uint32_t)(bytes / 4);
     BASE_TRY(gpu_buffer_create(dev, "ceiling a", bytes, GPU_LOCAL, &t.a));
     BASE_TRY(gpu_buffer_create(dev, "ceiling b", bytes, GPU_LOCAL, &t.b));
-    BASE_TRY(fill(dev, t.a, bytes));
+    BASE_TRY(fill(dev, t.a, bytes, t.type));
     BASE_TRY(measure_copy(dev, &t, &seen.copy_bytes_per_second)); // after it b is random too
     BASE_TRY(measure_product(dev, &t, bytes, &seen.product_flops_per_second));
     *out = seen;
