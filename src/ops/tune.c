@@ -31,7 +31,8 @@ void op_products_add(op_products *list, const op_matmul_params *params)
         list->failed = true;
         return;
     }
-    const matmul_product x = matmul_product_of(params);
+    matmul_product x = matmul_product_of(params);
+    x.p.used = (gpu_view){0}; // all rows are: how many a step has is not known here
     list->at[list->count++] = (op_product){x.p, name, 1};
 }
 

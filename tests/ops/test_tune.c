@@ -86,10 +86,17 @@ static vkb_status tune(const op_matmul_params *product, const op_tune_params *pa
                        vkb_tuning *out)
 {
     op_products list = {0};
-    op_products_add(&list, product);
+    // Rows that a step leaves out, here all of them, are none of a trial's.
+    op_matmul_params heard = *product;
+    gpu_buffer *none = NULL;
+    CHECK(gpu_buffer_create(dev, "none", 16, GPU_UPLOAD, &none) == VKB_OK);
+    memset(gpu_mapped(gpu_whole(none)), 0, 16);
+    heard.used = gpu_part(gpu_whole(none), 0, 4);
+    op_products_add(&list, &heard);
     list.at[0].calls = 7;
     vkb_status status = op_tune(dev, &list, params, out);
     op_products_free(&list);
+    gpu_buffer_destroy(&none);
     return status;
 }
 
