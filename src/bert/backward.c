@@ -137,7 +137,9 @@ static void layer_backward(gpu_stream *s, const bert_run *run, uint32_t layer)
                                                                 .gain_grad = g->norm2_gain,
                                                                 .bias_grad = g->norm2_bias,
                                                                 .x_bias_grad = g->down_bias});
-    product_bwd(s, a->gelu, w->down, ddown, N, I, H, acc, g->down, dup, false);
+    if (!run->acts->shape.recompute) // else it is there already
+        op_gelu_fwd(s, a->up, N * I, c->hidden_act, run->acts->gelu);
+    product_bwd(s, run->acts->gelu, w->down, ddown, N, I, H, acc, g->down, dup, false);
     op_gelu_bwd(s, a->up, dup, N, I, c->hidden_act, acc, dup, g->up_bias);
     product_bwd(s, a->norm1, w->up, dup, N, H, I, acc, g->up, dsum, true);
 

@@ -78,8 +78,8 @@ void bert_layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
                                     .dropout = bert_hidden_dropout(run, BERT_DENSE_SITE(layer))});
 
     linear(s, run, a->norm1, w->up, w->up_bias, N, H, I, a->up); // [N][I]
-    op_gelu_fwd(s, a->up, N * I, c->hidden_act, a->gelu);
-    sublayer_end(s, run, a->gelu, I, w->down,
+    op_gelu_fwd(s, a->up, N * I, c->hidden_act, run->acts->gelu);
+    sublayer_end(s, run, run->acts->gelu, I, w->down,
                  (op_residual_norm){.x_bias = w->down_bias,
                                     .residual = a->norm1,
                                     .gain = w->norm2_gain,
