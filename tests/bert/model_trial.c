@@ -1,6 +1,7 @@
 #include "bert/model_trial.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 // ---- What is recorded ----
@@ -215,4 +216,15 @@ vkb_status model_trial_update(model_trial *t, uint32_t n, float lr, struct step_
     BASE_TRY(gpu_download(t->dev, gpu_whole(t->step_out), out));
 cleanup:
     return status;
+}
+
+void model_trial_variants(vkb_device *dev, void (*tests)(void))
+{
+    tests();
+    if (vkb_device_get_info(dev)->type != VKB_SOFTWARE)
+        return;
+    printf("kernels for GPUs\n");
+    op_force_variant(OP_VARIANT_GPU);
+    tests();
+    op_force_variant(OP_VARIANT_CHOSEN);
 }

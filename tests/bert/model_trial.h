@@ -42,4 +42,8 @@ vkb_status model_trial_more(model_trial *trial, const model_batch *batch, struct
 // Step n (from 1) of AdamW, after model_trial_backward.
 vkb_status model_trial_update(model_trial *trial, uint32_t n, float lr, struct step_out *out);
 
+// Runs tests with the kernels that the device gets and, where those are a software driver's, with those
+// that GPUs get.
+void model_trial_variants(vkb_device *dev, void (*tests)(void));
+
 #endif

@@ -102,17 +102,10 @@ static void run_each(void)
     RUN(what_is_not_kept_takes_no_room_and_runs_again);
 }
 
-// With the kernels that the device gets, and with those that GPUs get: fused attention keeps others.
 static void run_all(vkb_device *dev)
 {
     device = dev;
-    run_each();
-    if (vkb_device_get_info(dev)->type != VKB_SOFTWARE)
-        return;
-    printf("kernels for GPUs\n");
-    op_force_variant(OP_VARIANT_GPU);
-    run_each();
-    op_force_variant(OP_VARIANT_CHOSEN);
+    model_trial_variants(dev, run_each);
 }
 
 int main(void)

@@ -121,6 +121,35 @@ static inline float *lesson_weights(const lesson *l)
     return all;
 }
 
+// The weights of a fresh model after so many steps.
+static inline float *lesson_weights_after(lesson *l, const vkb_train_params *params, uint64_t steps)
+{
+    lesson_model(l);
+    vkb_trainer *trainer = lesson_trainer(l, params);
+    lesson_steps(trainer, steps);
+    vkb_trainer_destroy(&trainer);
+    return lesson_weights(l);
+}
+
+// The same of a run that is saved after `saved` steps, and resumed from what was saved.
+static inline float *lesson_weights_resumed(lesson *l, const vkb_train_params *params,
+                                            uint64_t saved, uint64_t steps)
+{
+    lesson_model(l);
+    vkb_trainer *trainer = lesson_trainer(l, params);
+    lesson_steps(trainer, saved);
+    CHECK_OK(vkb_model_save(l->model, l->folder, NULL));
+    CHECK_OK(vkb_trainer_save(trainer, l->folder));
+    vkb_trainer_destroy(&trainer);
+    vkb_model_destroy(&l->model);
+    CHECK_OK(vkb_model_load(device, l->folder, NULL, &l->model));
+    trainer = lesson_trainer(l, params);
+    CHECK_OK(vkb_trainer_resume(trainer, l->folder));
+    CHECK_INT(lesson_steps(trainer, steps).step, steps);
+    vkb_trainer_destroy(&trainer);
+    return lesson_weights(l);
+}
+
 static inline double lesson_loss(const lesson *l, double probability)
 {
     vkb_eval_result result;

@@ -47,23 +47,15 @@ TEST(one_batch_is_learnt_by_heart)
     lesson_close(&l);
 }
 
-static float *weights_after(lesson *l, const vkb_train_params *params, uint64_t steps)
-{
-    lesson_model(l);
-    vkb_trainer *trainer = lesson_trainer(l, params);
-    lesson_steps(trainer, steps);
-    vkb_trainer_destroy(&trainer);
-    return lesson_weights(l);
-}
-
 TEST(the_same_seed_gives_the_same_bits)
 {
     lesson l = lesson_open(16, false, 40);
     l.config.hidden_dropout_prob = l.config.attention_probs_dropout_prob = 0.1f;
-    float *first = weights_after(&l, &quick, 8), *second = weights_after(&l, &quick, 8);
+    float *first = lesson_weights_after(&l, &quick, 8),
+          *second = lesson_weights_after(&l, &quick, 8);
     vkb_train_params other = quick;
     other.seed = 43;
-    float *third = weights_after(&l, &other, 8);
+    float *third = lesson_weights_after(&l, &other, 8);
     const size_t bytes = l.model->layout.elements * sizeof(float);
     CHECK(memcmp(first, second, bytes) == 0);
     CHECK(memcmp(first, third, bytes) != 0);
@@ -78,24 +70,9 @@ TEST(a_resumed_run_equals_an_uninterrupted_one)
 {
     lesson l = lesson_open(16, false, 40);
     l.config.hidden_dropout_prob = l.config.attention_probs_dropout_prob = 0.1f;
-    float *straight = weights_after(&l, &quick, 8);
-
-    lesson_model(&l);
-    vkb_trainer *trainer = lesson_trainer(&l, &quick);
-    lesson_steps(trainer, 5);
-    CHECK_OK(vkb_model_save(l.model, l.folder, NULL));
-    CHECK_OK(vkb_trainer_save(trainer, l.folder));
-    vkb_trainer_destroy(&trainer);
-    vkb_model_destroy(&l.model);
-
-    CHECK_OK(vkb_model_load(device, l.folder, NULL, &l.model));
-    trainer = lesson_trainer(&l, &quick);
-    CHECK_OK(vkb_trainer_resume(trainer, l.folder));
-    vkb_metrics metrics = lesson_steps(trainer, 8);
-    CHECK_INT(metrics.step, 8);
-    float *resumed = lesson_weights(&l);
+    float *straight = lesson_weights_after(&l, &quick, 8);
+    float *resumed = lesson_weights_resumed(&l, &quick, 5, 8);
     CHECK(memcmp(straight, resumed, l.model->layout.elements * sizeof(float)) == 0);
-    vkb_trainer_destroy(&trainer);
     free(straight);
     free(resumed);
     lesson_close(&l);
@@ -110,7 +87,7 @@ TEST(gradient_checkpointing_changes_no_bit)
     vkb_train_params params = quick;
     params.gradient_accumulation_steps = 2;
     params.max_steps = 5;
-    float *kept = weights_after(&l, &params, 5);
+    float *kept = lesson_weights_after(&l, &params, 5);
 
     lesson_model(&l);
     params.gradient_checkpointing = true;
@@ -175,7 +152,7 @@ TEST(accumulation_equals_the_large_batch)
     whole.batch_size = 8;
     halves.gradient_accumulation_steps = 2;
     whole.max_steps = halves.max_steps = 3;
-    float *a = weights_after(&l, &whole, 3), *b = weights_after(&l, &halves, 3);
+    float *a = lesson_weights_after(&l, &whole, 3), *b = lesson_weights_after(&l, &halves, 3);
     double difference = 0, size = 0;
     for (uint64_t i = 0; i < l.model->layout.elements; i++) {
         difference += pow((double)a[i] - b[i], 2);
