@@ -208,11 +208,14 @@ static vkb_status make_right(tuner *t, state *s, const candidate *c)
         candidate *plain = &s->list[i];
         if (strcmp(plain->variant.family, matmul_tile.name) != 0 || is_faulty(t, plain))
             continue;
+        const tune_result measured = plain->result; // it may have been tried itself
         BASE_TRY(begin_trial(t, plain));
         status = tune_make_right(&t->bench, product, &c->variant, &plain->variant, &plain->result);
         BASE_TRY(end_trial(t, plain, status));
-        if (!*plain->result.fault)
+        if (!*plain->result.fault) {
+            plain->result = measured;
             return VKB_OK;
+        }
     }
     status =
         vkb_fail(gpu_context(t->dev), VKB_FAILED,
