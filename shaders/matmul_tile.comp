@@ -34,58 +34,91 @@ const uint TILE_N = 64, TILE_K = 16;
 shared vec4 tile_a[TILE_K][TILE_M / 4 + 1];
 shared vec4 tile_b[TILE_K][TILE_N / 4 + 1];
 
-// Elements i .. i + 3 of an operand, as it is stored; those from `end`, the row's end, on are 0.
+// Elements i .. i + 3 of an operand's row, all of which are there.
 #define FOUR(x, format)                                                                            \
-    vec4 x##_four(uint row, uint column, uint end)                                                 \
+    vec4 x##_four(uint i)                                                                          \
     {                                                                                              \
-        vec4 four = vec4(0);                                                                       \
-        if (format == 0) {                                                                         \
-            [[unroll]] for (uint e = 0; e < 4; e++)                                                \
-                if (column + e < end)                                                              \
-                    four[e] = x[row + column + e];                                                 \
-        } else if (column < end) {                                                                 \
-            if (format == 1)                                                                       \
-                four = x##4[(row + column) / 4];                                                   \
-            else                                                                                   \
-                four = half_unpack(format, x##2[(row + column) / 4]);                              \
-        }                                                                                          \
-        return four;                                                                               \
+        if (format == 1)                                                                           \
+            return x##4[i / 4];                                                                    \
+        return half_unpack(format, x##2[i / 4]);                                                   \
     }
 FOUR(a, A_FORMAT)
 FOUR(b, B_FORMAT)
 
-// The tile of an operand from row r0 of `rows` on: fours along the axis that it is stored by.
-#define LOAD(of, width, k_major, ld)                                                               \
-    void load_##of(uint start, uint r0, uint rows, uint k0)                                        \
+// The tile of an operand from row r0 of `rows` and k0 on: elements (format 0) or fours along the axis
+// that it is stored by; zeros beyond its end.
+#define LOAD(of, width, k_major, format, ld)                                                       \
+    void load_##of##_elements(uint start, uint r0, uint rows, uint k0)                             \
+    {                                                                                              \
+        for (uint e = gl_LocalInvocationID.x; e < width * TILE_K; e += gl_WorkGroupSize.x) {       \
+            uint r = k_major != 0 ? e % width : e / TILE_K;                                        \
+            uint k = k_major != 0 ? e / width : e % TILE_K;                                        \
+            float v = 0;                                                                           \
+            if (r0 + r < rows && k0 + k < p.k)                                                     \
+                v = of[start + (k_major != 0 ? (k0 + k) * ld + r0 + r : (r0 + r) * ld + k0 + k)];  \
+            tile_##of[k][r / 4][r % 4] = v;                                                        \
+        }                                                                                          \
+    }                                                                                              \
+    void load_##of##_fours(uint start, uint r0, uint rows, uint k0)                                \
     {                                                                                              \
         for (uint q = gl_LocalInvocationID.x; q < width * TILE_K / 4; q += gl_WorkGroupSize.x) {   \
+            vec4 four = vec4(0);                                                                   \
             if (k_major != 0) {                                                                    \
                 uint r = q % (width / 4), k = q / (width / 4);                                     \
-                vec4 four = vec4(0);                                                               \
-                if (k0 + k < p.k)                                                                  \
-                    four = of##_four(start + (k0 + k) * ld, r0 + 4 * r, rows);                     \
+                if (k0 + k < p.k && r0 + 4 * r < rows)                                             \
+                    four = of##_four(start + (k0 + k) * ld + r0 + 4 * r);                          \
                 tile_##of[k][r] = four;                                                            \
             } else {                                                                               \
                 uint r = q / (TILE_K / 4), k = q % (TILE_K / 4) * 4;                               \
-                vec4 four = vec4(0);                                                               \
-                if (r0 + r < rows)                                                                 \
-                    four = of##_four(start + (r0 + r) * ld, k0 + k, p.k);                          \
-                [[unroll]] for (uint e = 0; e < 4; e++)                                            \
-                    tile_##of[k + e][r / 4][r % 4] = four[e];                                      \
+                if (r0 + r < rows && k0 + k < p.k)                                                 \
+                    four = of##_four(start + (r0 + r) * ld + k0 + k);                              \
+                tile_##of[k][r / 4][r % 4] = four.x;                                               \
+                tile_##of[k + 1][r / 4][r % 4] = four.y;                                           \
+                tile_##of[k + 2][r / 4][r % 4] = four.z;                                           \
+                tile_##of[k + 3][r / 4][r % 4] = four.w;                                           \
             }                                                                                      \
         }                                                                                          \
+    }                                                                                              \
+    void load_##of(uint start, uint r0, uint rows, uint k0)                                        \
+    {                                                                                              \
+        if (format == 0)                                                                           \
+            load_##of##_elements(start, r0, rows, k0);                                             \
+        else                                                                                       \
+            load_##of##_fours(start, r0, rows, k0);                                                \
     }
-LOAD(a, TILE_M, A_K_MAJOR, p.lda)
-LOAD(b, TILE_N, B_K_MAJOR, p.ldb)
+LOAD(a, TILE_M, A_K_MAJOR, A_FORMAT, p.lda)
+LOAD(b, TILE_N, B_K_MAJOR, B_FORMAT, p.ldb)
 
-// Four neighbours of a row of c, which a 16-bit row has all or none of.
-void store_halves(uint at, uint n, vec4 four)
+// An invocation's 4 x 4 sums from row m and column n on, of batch c0: as fours, which a 16-bit row has
+// all or none of, or one by one.
+void store_fours(uint c0, uint m, uint n, vec4 sum[4])
 {
-    if (p.has_bias != 0)
-        four += vec4(bias[n], bias[n + 1], bias[n + 2], bias[n + 3]);
-    if (p.accumulate != 0)
-        four += half_unpack(C_FORMAT, c2[at / 4]);
-    c2[at / 4] = half_pack(C_FORMAT, four);
+    for (uint i = 0; i < 4; i++)
+        if (m + i < p.m && n < p.n) {
+            uint at = (c0 + (m + i) * p.ldc + n) / 4;
+            vec4 four = p.alpha * sum[i];
+            if (p.has_bias != 0)
+                four += vec4(bias[n], bias[n + 1], bias[n + 2], bias[n + 3]);
+            if (p.accumulate != 0)
+                four += half_unpack(C_FORMAT, c2[at]);
+            c2[at] = half_pack(C_FORMAT, four);
+        }
+}
+
+void store_elements(uint c0, uint m0, uint n0, vec4 sum[4])
+{
+    for (uint i = 0; i < 4; i++)
+        for (uint j = 0; j < 4; j++) {
+            uint m = m0 + i, n = n0 + j;
+            if (m < p.m && n < p.n) {
+                float v = p.alpha * sum[i][j];
+                if (p.has_bias != 0)
+                    v += bias[n];
+                if (p.accumulate != 0)
+                    v += c[c0 + m * p.ldc + n];
+                c[c0 + m * p.ldc + n] = v;
+            }
+        }
 }
 
 void main()
@@ -109,24 +142,9 @@ void main()
         }
     }
 
-    uint c0 = batch_start(p.c_outer, p.c_inner), n = n0 + 4 * tn;
-    for (uint i = 0; i < 4; i++) {
-        uint m = m0 + 4 * tm + i;
-        if (m >= p.m)
-            return;
-        if (C_FORMAT >= 2) {
-            if (n < p.n)
-                store_halves(c0 + m * p.ldc + n, n, p.alpha * sum[i]);
-            continue;
-        }
-        for (uint j = 0; j < 4; j++)
-            if (n + j < p.n) {
-                float v = p.alpha * sum[i][j];
-                if (p.has_bias != 0)
-                    v += bias[n + j];
-                if (p.accumulate != 0)
-                    v += c[c0 + m * p.ldc + n + j];
-                c[c0 + m * p.ldc + n + j] = v;
-            }
-    }
+    uint c0 = batch_start(p.c_outer, p.c_inner);
+    if (C_FORMAT >= 2)
+        store_fours(c0, m0 + 4 * tm, n0 + 4 * tn, sum);
+    else
+        store_elements(c0, m0 + 4 * tm, n0 + 4 * tn, sum);
 }
