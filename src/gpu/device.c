@@ -72,7 +72,7 @@ static void enable_options(const gpu_physical *p, enabled *e)
         .cooperativeMatrixFlexibleDimensions = VK_TRUE,
         .cooperativeMatrixTensorAddressing = VK_TRUE,
     };
-    if (p->size_control)
+    if (p->info.full_subgroups)
         enable(e, &e->sizes,
                p->info.api_version < VK_API_VERSION_1_3
                    ? VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME

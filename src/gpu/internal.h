@@ -2,7 +2,8 @@
 //
 //   loader.c      volk, instance functions        instance.c   layers, validation messages, names
 //   extensions.h  what is newer than the oldest headers
-//   probe.c       what a device has               choose.c     which device to take
+//   probe.c       what a device has               probe_matrices.c  its cooperative matrices
+//   choose.c      which device to take
 //   device.c      opening and closing one         result.c     VkResult as a sentence
 //   memory.c      blocks of VkDeviceMemory        buffer.c     buffers and views
 //   transfer.c    upload, download                kernels.c    the table of SPIR-V
@@ -73,7 +74,7 @@ void gpu_instance_destroy(gpu_instance **instance);
 // A name for RenderDoc, Nsight and validation messages; does nothing without VK_EXT_debug_utils.
 void gpu_object_name(const vkb_device *dev, VkObjectType type, uint64_t handle, const char *name);
 
-// ---- probe.c ----
+// ---- probe.c, probe_matrices.c ----
 
 // A device that the loader lists, and all that vkbert wants to know about it.
 typedef struct gpu_physical {
@@ -85,8 +86,12 @@ typedef struct gpu_physical {
     uint32_t queue_family, timestamp_bits;
     bool storage8, memory_budget, portability_subset;
     bool cooperative_matrix; // the extension, with the features that we want of it
-    bool size_control;       // of subgroups; info.full_subgroups says whether it is of use
 } gpu_physical;
+
+// Fills info.matrix*, of a device that lists VK_KHR_cooperative_matrix; bf16: so it has matrices of it;
+// workgroups: it lists VK_NV_cooperative_matrix2 too. The workgroups' limits are known by then.
+void gpu_probe_matrices(gpu_instance *instance, gpu_physical *p,
+                        const VkPhysicalDeviceVulkan12Features *v12, bool bf16, bool workgroups);
 
 vkb_status gpu_probe_all(gpu_instance *instance, gpu_physical **list, size_t *count);
 

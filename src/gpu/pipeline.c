@@ -70,7 +70,7 @@ static VkResult compile(vkb_device *dev, gpu_kernel kernel, gpu_pipeline *pipeli
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
         .requiredSubgroupSize = pipeline->subgroup,
     };
-    const bool pinned = pipeline->subgroup && dev->physical.size_control;
+    const bool pinned = pipeline->subgroup && dev->physical.info.full_subgroups;
     return dev->vk.vkCreateComputePipelines(
         dev->handle, dev->cache, 1,
         &(VkComputePipelineCreateInfo){

@@ -35,116 +35,12 @@ static vkb_status list_extensions(gpu_instance *instance, VkPhysicalDevice devic
     return VKB_OK;
 }
 
-// ---- Cooperative matrices ----
-
-static void component_name(int32_t type, char name[8])
-{
-    static const char *const names[] = {"f16", "f32", "f64", "s8",  "s16", "s32",
-                                        "s64", "u8",  "u16", "u32", "u64"};
-    const char *found = type >= 0 && type < (int32_t)BASE_COUNT(names) ? names[type]
-                        : type == 1000141000                           ? "bf16"
-                        : type == 1000491002                           ? "e4m3"
-                        : type == 1000491003                           ? "e5m2"
-                                                                       : "?";
-    snprintf(name, 8, "%s", found);
-}
-
-static void probe_matrices(gpu_instance *instance, gpu_physical *p)
-{
-    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)gpu_loader_function(
-            instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
-    uint32_t count = 0;
-    if (!get || get(p->handle, &count, NULL) != VK_SUCCESS || count == 0)
-        return;
-    VkCooperativeMatrixPropertiesKHR *list = calloc(count, sizeof(*list));
-    for (uint32_t i = 0; list && i < count; i++)
-        list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
-    if (list && get(p->handle, &count, list) >= 0) {
-        for (uint32_t i = 0; i < count; i++) {
-            if (list[i].scope != VK_SCOPE_SUBGROUP_KHR)
-                continue;
-            const uint32_t at = p->info.matrix_count++;
-            if (at >= BASE_COUNT(p->info.matrix))
-                continue;
-            vkb_cooperative_matrix *to = &p->info.matrix[at];
-            to->m = list[i].MSize;
-            to->n = list[i].NSize;
-            to->k = list[i].KSize;
-            component_name((int32_t)list[i].AType, to->a);
-            component_name((int32_t)list[i].BType, to->b);
-            component_name((int32_t)list[i].CType, to->c);
-            component_name((int32_t)list[i].ResultType, to->result);
-        }
-    }
-    free(list);
-}
-
-static bool divides_64(uint32_t granularity)
-{
-    return granularity && 64 % granularity == 0;
-}
-
-// Matrices of fp16 with fp32 sums that a workgroup of 256 holds, in any multiple of 64 along each axis?
-static bool probe_workgroup_matrices(gpu_instance *instance, const gpu_physical *p)
-{
-    PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV get =
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)gpu_loader_function(
-            instance, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV");
-    uint32_t count = 0;
-    if (!get || get(p->handle, &count, NULL) != VK_SUCCESS || count == 0)
-        return false;
-    VkCooperativeMatrixFlexibleDimensionsPropertiesNV *list = calloc(count, sizeof(*list));
-    for (uint32_t i = 0; list && i < count; i++)
-        list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV;
-    bool found = false;
-    if (list && get(p->handle, &count, list) >= 0)
-        for (uint32_t i = 0; i < count; i++)
-            found |= (int32_t)list[i].scope == VK_SCOPE_WORKGROUP_KHR &&
-                     list[i].workgroupInvocations == 256 && (int32_t)list[i].AType == 0 &&
-                     (int32_t)list[i].BType == 0 && (int32_t)list[i].CType == 1 &&
-                     (int32_t)list[i].ResultType == 1 && // 0: f16, 1: f32
-                     divides_64(list[i].MGranularity) && divides_64(list[i].NGranularity) &&
-                     divides_64(list[i].KGranularity);
-    free(list);
-    return found;
-}
-
 // ---- Features, memory, queues, subgroups ----
 
 static bool has_size_control(const gpu_physical *p, const extensions *list)
 {
     return p->info.api_version >= VK_API_VERSION_1_3 ||
            has(list, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-}
-
-// What the extension offers beside its name; matrices of 16 bits need more of the device.
-static void probe_matrix_features(gpu_instance *instance, gpu_physical *p,
-                                  const VkPhysicalDeviceVulkan12Features *v12, bool bf16)
-{
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
-    instance->fn.vkGetPhysicalDeviceFeatures2(
-        p->handle, &(VkPhysicalDeviceFeatures2){
-                       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &matrix});
-    p->cooperative_matrix = matrix.cooperativeMatrix && v12->vulkanMemoryModel;
-    p->info.matrix_fp16 = p->cooperative_matrix && v12->shaderFloat16;
-    p->info.matrix_bf16 = p->cooperative_matrix && bf16;
-}
-
-// All that matmul_nv needs, SPIR-V 1.6 too.
-static void probe_matrix2_features(gpu_instance *instance, gpu_physical *p)
-{
-    VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV};
-    instance->fn.vkGetPhysicalDeviceFeatures2(
-        p->handle, &(VkPhysicalDeviceFeatures2){
-                       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &matrix2});
-    p->info.matrix_workgroup =
-        p->info.matrix_fp16 && p->info.storage16 && p->info.api_version >= VK_API_VERSION_1_3 &&
-        p->info.max_workgroup_invocations >= 256 && matrix2.cooperativeMatrixWorkgroupScope &&
-        matrix2.cooperativeMatrixFlexibleDimensions && matrix2.cooperativeMatrixTensorAddressing &&
-        probe_workgroup_matrices(instance, p);
 }
 
 static void probe_features(gpu_instance *instance, gpu_physical *p, const extensions *list)
@@ -165,12 +61,10 @@ static void probe_features(gpu_instance *instance, gpu_physical *p, const extens
     p->info.fp16 = v12.shaderFloat16;
     p->info.storage16 = v11.storageBuffer16BitAccess;
     p->info.bf16 = bf16.shaderBFloat16Type;
-    p->size_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
-    const bool matrices = has(list, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-    if (matrices)
-        probe_matrix_features(instance, p, &v12, bf16.shaderBFloat16CooperativeMatrix);
-    if (matrices && has(list, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME))
-        probe_matrix2_features(instance, p);
+    p->info.full_subgroups = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
+    if (has(list, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
+        gpu_probe_matrices(instance, p, &v12, bf16.shaderBFloat16CooperativeMatrix,
+                           has(list, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME));
     p->info.int8 = v12.shaderInt8;
     p->storage8 = v12.storageBuffer8BitAccess;
 }
@@ -238,9 +132,9 @@ static bool probe_properties(gpu_instance *instance, gpu_physical *p, const exte
     p->info.subgroup_size = subgroup.subgroupSize;
     p->info.min_subgroup_size = sizes ? size.minSubgroupSize : subgroup.subgroupSize;
     // Where all subgroups have one size they are full if the workgroup is a multiple of it.
-    p->size_control &= (size.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 ||
-                       size.minSubgroupSize == size.maxSubgroupSize;
-    p->info.full_subgroups = p->size_control;
+    p->info.full_subgroups &=
+        (size.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 ||
+        size.minSubgroupSize == size.maxSubgroupSize;
     p->info.max_subgroup_size = sizes ? size.maxSubgroupSize : subgroup.subgroupSize;
 
     VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
@@ -299,8 +193,6 @@ static vkb_status probe(gpu_instance *instance, gpu_physical *p)
     p->portability_subset = has(&list, "VK_KHR_portability_subset");
     probe_features(instance, p, &list);
     probe_memory(instance, p);
-    if (has(&list, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
-        probe_matrices(instance, p);
     if (!probe_properties(instance, p, &list))
         snprintf(info->unusable, sizeof(info->unusable),
                  "its compute shaders lack basic, ballot or arithmetic subgroup operations");
