@@ -56,6 +56,10 @@ static inline gpu_view op_part(gpu_view view, uint64_t first, uint64_t count)
     return (gpu_view){view.buffer, view.offset + size * first, size * count, view.type};
 }
 
+// cast.c: a run of the kernel convert, of any types and strides, over `batch` matrices.
+void op_convert(gpu_stream *s, gpu_view from, gpu_view to, const struct convert_params *params,
+                uint32_t batch);
+
 // matmul.c: a product each of whose operands can be bound at once.
 void op_matmul_bound(gpu_stream *s, const op_matmul_params *params);
 

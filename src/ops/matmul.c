@@ -10,6 +10,14 @@ static const matmul_family *const families[] = {&matmul_coop, &matmul_nv, &matmu
 
 // ---- Products ----
 
+// a or b as it is stored: [k][rows] if k-major, else [rows][k].
+static matmul_operand operand_of(const char *name, gpu_view view, bool k_major, uint32_t rows,
+                                 uint32_t k, uint32_t ld)
+{
+    const uint32_t cols = k_major ? rows : k;
+    return (matmul_operand){name, view, k_major ? k : rows, cols, ld ? ld : cols};
+}
+
 matmul_product matmul_product_of(const op_matmul_params *params)
 {
     matmul_product x = {.p = *params};
@@ -23,25 +31,12 @@ matmul_product matmul_product_of(const op_matmul_params *params)
     if (p->ldc == 0)
         p->ldc = p->n;
     x.batch = p->batch.outer * p->batch.inner;
-    bool a_k_major = p->layout == OP_TN, b_k_major = p->layout != OP_NT;
-    x.a = (matmul_operand){"a",
-                           p->a,
-                           a_k_major ? p->k : p->m,
-                           a_k_major ? p->m : p->k,
-                           p->lda,
-                           p->batch.a_outer,
-                           p->batch.a_inner};
-    x.b = (matmul_operand){"b",
-                           p->b,
-                           b_k_major ? p->k : p->n,
-                           b_k_major ? p->n : p->k,
-                           p->ldb,
-                           p->batch.b_outer,
-                           p->batch.b_inner};
-    if (x.a.ld == 0)
-        x.a.ld = x.a.cols;
-    if (x.b.ld == 0)
-        x.b.ld = x.b.cols;
+    x.a = operand_of("a", p->a, p->layout == OP_TN, p->m, p->k, p->lda);
+    x.a.outer = p->batch.a_outer;
+    x.a.inner = p->batch.a_inner;
+    x.b = operand_of("b", p->b, p->layout != OP_NT, p->n, p->k, p->ldb);
+    x.b.outer = p->batch.b_outer;
+    x.b.inner = p->batch.b_inner;
     x.c = (matmul_operand){"c", p->c, p->m, p->n, p->ldc, p->batch.c_outer, p->batch.c_inner};
     return x;
 }

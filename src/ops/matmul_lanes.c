@@ -1,5 +1,6 @@
 // Products by lanes that broadcast, for software drivers, where barriers are ruinous. The kernel wants
-// the reduction's axis outermost in both operands, and fp32: what is otherwise is transposed or widened into scratch.
+// the reduction's axis outermost in both operands, and fp32: what is otherwise is transposed or widened
+// into scratch.
 #include "ops/matmul.h"
 
 static int rank(const vkb_device_info *info, const matmul_product *x)
@@ -69,15 +70,10 @@ static matmul_operand wide(gpu_stream *s, const matmul_product *x, const matmul_
 static void convert(gpu_stream *s, const matmul_product *x, const matmul_operand *from,
                     const matmul_operand *to)
 {
-    const uint32_t size = 64, turns = 8;
-    gpu_groups groups = gpu_items(op_div_up((uint64_t)from->rows * from->cols, 4 * size * turns));
-    groups.z = x->batch;
-    gpu_run(s, convert, .bind = {from->view, to->view},
-            .push =
-                &(struct convert_params){from->rows, from->cols, x->p.batch.inner, from->ld,
-                                         from->outer, from->inner, to->ld, to->outer, to->inner},
-            .spec = {size, op_format(from->view.type, 4), op_format(to->view.type, 4), turns},
-            .spec_count = 4, .groups = groups);
+    op_convert(s, from->view, to->view,
+               &(struct convert_params){from->rows, from->cols, x->p.batch.inner, from->ld,
+                                        from->outer, from->inner, to->ld, to->outer, to->inner},
+               x->batch);
 }
 
 static void widen(gpu_stream *s, const matmul_product *x, matmul_operand *o, uint32_t slot)
