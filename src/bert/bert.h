@@ -208,9 +208,9 @@ bool bert_acts_plan(const vkb_device_info *device, const vkb_config *config, ber
 typedef struct bert_run {
     const vkb_config *config;
     const bert_params *weights; // of products and vectors: bert_halves, or the masters
-    const bert_params
-        *masters;   // fp32: what embeddings are looked up in, and updates change; NULL: the weights
-    uint32_t panel; // of packed weights (op_panel), forward only; 0: as they lie
+    // fp32: what embeddings are looked up in, and updates change; NULL: the weights
+    const bert_params *masters;
+    uint32_t panel;           // of packed weights (op_panel), forward only; 0: as they lie
     const bert_params *grads; // backward only
     const bert_acts *acts;
     gpu_view step, step_out; // struct step_in, struct step_out

@@ -1,8 +1,9 @@
 // Where each parameter lies: the walk over params.def, with the model's sizes put in.
 //
 // Tensors are put one behind the other into slabs, a slab being one buffer no larger than the device
-// can bind; a tensor that is larger has one for itself, and operations bind parts of it. Those with weight decay and those without never share a slab, nor those of different
-// heads, so that AdamW is one run a slab.
+// can bind; a tensor that is larger has one for itself, and operations bind parts of it. Those with
+// weight decay and those without never share a slab, nor those of different heads, so that AdamW is one
+// run a slab.
 #include "bert/bert.h"
 
 #include <stdio.h>
@@ -65,9 +66,9 @@ static uint32_t tensors_list(const vkb_config *c, uint32_t V, bool only_room, be
     return n;
 }
 
-// Tensors that params.def joins stay together where a slab may have them and where rows are of whole alignments:
-// then they follow each other without padding, and of a row of what a product gives with them, each one's
-// columns begin where the device may bind them.
+// Tensors that params.def joins stay together where a slab may have them and where rows are of whole
+// alignments: then they follow each other without padding, and of a row of what a product gives with
+// them, each one's columns begin where the device may bind them.
 static void joined_settle(bert_layout *layout, uint64_t limit, uint64_t alignment)
 {
     for (uint32_t i = 0, count; i < layout->tensor_count; i += count) {
