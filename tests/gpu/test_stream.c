@@ -1,76 +1,7 @@
-// Streams: barriers, replay, counters, refusals, times. The kernel is add: y += x.
-#include "check.h"
-#include "devices.h"
-
-#include "gpu/gpu.h"
-#include "shaders/params.h"
+// Streams: barriers, replay, counters, submissions, refusals.
+#include "chain.h"
 
 #include <stdlib.h>
-
-static vkb_device *dev;
-
-// ---- A chain of dependent runs ----
-
-enum { COUNT = 1003 };
-
-typedef struct chain {
-    gpu_view a, b;
-    uint32_t rounds;
-} chain;
-
-static void add(gpu_stream *s, gpu_view x, gpu_view y, uint32_t count)
-{
-    gpu_run(s, add, .bind = {x, y}, .push = &(struct gelu_params){.count = count}, .spec = {64, 1},
-            .spec_count = 2, .groups = gpu_items((count + 255) / 256), .flops = count);
-}
-
-// a, b = a + b, a + 2 b, ...: Fibonacci numbers, wrong after one missing barrier
-static void record_chain(gpu_stream *s, void *user)
-{
-    chain *c = user;
-    for (uint32_t i = 0; i < c->rounds; i++) {
-        gpu_label(s, i % 2 ? "odd" : "even");
-        add(s, c->b, c->a, COUNT);
-        add(s, c->a, c->b, COUNT);
-    }
-}
-
-typedef struct pair {
-    gpu_buffer *a, *b;
-} pair;
-
-static bool pair_create(pair *p)
-{
-    float ones[COUNT], zeros[COUNT];
-    for (int i = 0; i < COUNT; i++) {
-        ones[i] = 1;
-        zeros[i] = 0;
-    }
-    *p = (pair){0};
-    bool ok = gpu_buffer_create(dev, "a", sizeof(ones), GPU_LOCAL, &p->a) == VKB_OK &&
-              gpu_buffer_create(dev, "b", sizeof(ones), GPU_LOCAL, &p->b) == VKB_OK &&
-              gpu_upload(dev, gpu_whole(p->a), zeros) == VKB_OK &&
-              gpu_upload(dev, gpu_whole(p->b), ones) == VKB_OK;
-    CHECK(ok);
-    return ok;
-}
-
-static void pair_destroy(pair *p)
-{
-    gpu_buffer_destroy(&p->a);
-    gpu_buffer_destroy(&p->b);
-}
-
-static void check_all(gpu_buffer *buffer, float expected)
-{
-    float seen[COUNT];
-    CHECK_INT(gpu_download(dev, gpu_whole(buffer), seen), VKB_OK);
-    for (int i = 0; i < COUNT; i++)
-        if (seen[i] != expected) {
-            CHECK_FAILED("element %d is %g, expected %g", i, seen[i], expected);
-            return;
-        }
-}
 
 TEST(chain_of_runs_waits_for_each_other)
 {
@@ -394,77 +325,6 @@ TEST(empty_views_get_the_first_one)
     pair_destroy(&p);
 }
 
-// ---- Times ----
-
-TEST(times_come_one_a_run)
-{
-    pair p;
-    gpu_stream *s = NULL, *untimed = NULL;
-    const gpu_time *times = NULL;
-    size_t count = 99;
-    if (!pair_create(&p))
-        return;
-    chain c = {gpu_whole(p.a), gpu_whole(p.b), 2};
-    CHECK_INT(gpu_record(dev, "timed", true, record_chain, &c, &s), VKB_OK);
-    CHECK_INT(gpu_record(dev, "untimed", false, record_chain, &c, &untimed), VKB_OK);
-    if (vkb_device_get_info(dev)->timestamps)
-        CHECK_INT(gpu_times(s, &times, &count), VKB_BAD_ARGUMENT);
-    for (int i = 0; i < 2; i++)
-        CHECK_INT(gpu_submit(dev, (gpu_stream *[]){s, untimed}, 2, NULL), VKB_OK);
-    CHECK_INT(gpu_times(untimed, &times, &count), VKB_OK);
-    CHECK_INT(count, 0);
-    CHECK_INT(gpu_times(s, &times, &count), VKB_OK);
-    CHECK_INT(count, vkb_device_get_info(dev)->timestamps ? 4 : 0);
-    double seconds = 0;
-    for (size_t i = 0; i < count; i++) {
-        CHECK_STR(gpu_kernel_name(times[i].kernel), "add");
-        CHECK_STR(times[i].label, i / 2 % 2 ? "odd" : "even");
-        CHECK_NEAR(times[i].flops, COUNT, 0);
-        CHECK(times[i].seconds >= 0 && times[i].seconds < 10);
-        if (i) // a microsecond: a timestamp may count in steps
-            CHECK(times[i].begin > times[i - 1].begin + times[i - 1].seconds - 1e-6);
-        seconds += times[i].seconds;
-    }
-    CHECK(count == 0 || seconds > 0);
-    CHECK_INT(gpu_wait_all(dev), VKB_OK);
-    check_all(p.b, 1597); // F(17)
-    gpu_stream_destroy(&untimed);
-    gpu_stream_destroy(&s);
-    pair_destroy(&p);
-}
-
-// y is read and written, x read: each view counts once, and what stands in for an empty one not.
-static void record_bytes(gpu_stream *s, void *user)
-{
-    chain *c = user;
-    struct gelu_params push = {.count = COUNT};
-    add(s, c->a, c->b, COUNT);
-    add(s, (gpu_view){0}, c->b, COUNT);
-    add(s, c->b, c->b, COUNT);
-    gpu_run(s, add, .bind = {c->a, c->b}, .push = &push, .spec = {64, 1}, .spec_count = 2,
-            .groups = gpu_items(1), .bytes = 12);
-}
-
-TEST(bytes_are_those_of_the_views)
-{
-    static const double expected[] = {12.0 * COUNT, 8.0 * COUNT, 8.0 * COUNT, 12};
-    pair p;
-    gpu_stream *s = NULL;
-    const gpu_time *times = NULL;
-    size_t count = 0;
-    if (!pair_create(&p))
-        return;
-    chain c = {gpu_whole(p.a), gpu_whole(p.b), 0};
-    CHECK_INT(gpu_record(dev, "bytes", true, record_bytes, &c, &s), VKB_OK);
-    CHECK_INT(gpu_submit(dev, &s, 1, NULL), VKB_OK);
-    CHECK_INT(gpu_times(s, &times, &count), VKB_OK);
-    CHECK_INT(count, vkb_device_get_info(dev)->timestamps ? 4 : 0);
-    for (size_t i = 0; i < count; i++)
-        CHECK_NEAR(times[i].bytes, expected[i], 0);
-    gpu_stream_destroy(&s);
-    pair_destroy(&p);
-}
-
 // ---- Odds and ends ----
 
 static void record_nothing(gpu_stream *s, void *user)
@@ -507,8 +367,6 @@ static void all_tests(vkb_device *device)
     RUN(scratch_is_as_large_as_the_dry_pass_asked);
     RUN(wrong_runs_are_refused_by_name);
     RUN(empty_views_get_the_first_one);
-    RUN(times_come_one_a_run);
-    RUN(bytes_are_those_of_the_views);
     RUN(nothing_is_fine);
     RUN(items_are_folded_into_two_axes);
 }

@@ -125,49 +125,6 @@ TEST(rows_that_are_not_used)
     gpu_test_limit_binding(device, 0);
 }
 
-// ---- Weights that were packed ----
-
-static void packed(uint32_t m, uint32_t n, uint32_t k, uint32_t lda, values kind)
-{
-    trial *t = trial_open(device, "matmul packed %ux%ux%u lda %u", m, n, k, lda);
-    const uint32_t panel = op_panel(device);
-    matmul x = {.params = {.m = m, .n = n, .k = k, .lda = lda, .b_panel = panel, .alpha = 0.5f}};
-    x.a = trial_input(t, "a", extent(m, k, lda), kind);
-    x.b = trial_input(t, "b", (size_t)n * k, VALUES_NORMAL);
-    x.bias = m % 2 ? trial_input(t, "bias", n, VALUES_NORMAL) : NULL;
-    x.c = trial_output(t, "c", (size_t)m * n, LIMIT_FP32);
-    spoil_between_rows(x.a, k, lda);
-    ref_matmul(&x.params, x.a->ref, x.b->ref, x.bias ? x.bias->ref : NULL, x.c->ref);
-    tensor_start_packed(x.b, n, k, panel);
-    trial_run(t, record, &x);
-    CHECK(trial_close(&t));
-}
-
-TEST(packed_weights)
-{
-    if (!op_panel(device))
-        SKIP("this device's products want no packed weights");
-    packed(1, 1, 4, 0, VALUES_NORMAL);
-    packed(1, 64, 8, 0, VALUES_NORMAL);
-    packed(3, 65, 4, 8, VALUES_NORMAL);
-    packed(16, 127, 36, 0, VALUES_FAR);
-    packed(17, 31, 100, 104, VALUES_NORMAL);
-    packed(40, 300, 768, 0, VALUES_SMALL);
-}
-
-// What a panel must keep: its bytes in another order, and all of them on the way back.
-TEST(packing_is_undone)
-{
-    float from[5 * 8], there[5 * 8], back[5 * 8] = {0};
-    for (int i = 0; i < 5 * 8; i++)
-        from[i] = (float)i;
-    op_pack(from, 5, 8, there);
-    CHECK(there[4] == 8 &&
-          there[5 * 4] == 4); // the second row's first, the first row's second four
-    op_unpack(there, 5, 8, back);
-    CHECK(memcmp(from, back, sizeof(from)) == 0);
-}
-
 // ---- One product ----
 
 static const struct {
@@ -419,8 +376,6 @@ TEST(parts_of_what_is_beyond_one_binding)
     }
     op_matmul_params longer = {.layout = OP_TN, .m = 20, .n = 20, .k = 2600, .accumulate = true};
     product(typed(longer, 3), VALUES_NORMAL, false);
-    if (op_panel(device))
-        packed(5, 1000, 64, 0, VALUES_NORMAL); // parts of whole panels
     trial *t = trial_open(device, "matmul of rows beyond one binding");
     matmul m = {.params = {.layout = OP_NT, .m = 1, .n = 1, .k = 30000}};
     m.a = trial_free_words(t, "a", 30000, NULL);
@@ -484,8 +439,6 @@ static void on_device(vkb_device *dev)
     RUN(tn);
     RUN(large_products);
     RUN(rows_that_are_not_used);
-    RUN(packed_weights);
-    RUN(packing_is_undone);
     RUN(sixteen_bits);
     RUN(every_variant);
     RUN(long_sums_in_parts);
