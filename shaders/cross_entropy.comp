@@ -82,7 +82,7 @@ void main()
         stats[4 * row + 3] = top;
     }
     if (p.gradient != 0) {
-        memoryBarrierBuffer(); // all have read the label's logit, which one is about to write
+        groupMemoryBarrier(); // all have read the label's logit, which one is about to write
         if (SHARED_BY == 0)
             barrier();
         float scale = 1 / (1 + sum), times = p.unit != 0 ? scaling.scale * p.unit : 1;

@@ -107,7 +107,7 @@ void main()
     if (ABOVE != 0 || BELOW != 0)
         draw = uvec3(now.seed_low, now.seed_high, now.step);
     find_averages(draw, first, last);
-    memoryBarrierShared();
+    groupMemoryBarrier();
     if (ONE_SUBGROUP == 0)
         barrier();
     for (uint col = 4 * gl_LocalInvocationID.x; col < p.cols; col += 4 * gl_WorkGroupSize.x)

@@ -41,6 +41,7 @@ static void enable_core(const gpu_physical *p, enabled *e)
         .shaderInt8 = p->info.int8,
         .storageBuffer8BitAccess = p->storage8,
         .vulkanMemoryModel = p->cooperative_matrix,
+        .vulkanMemoryModelDeviceScope = p->cooperative_matrix,
     };
     e->v11 = (VkPhysicalDeviceVulkan11Features){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,

@@ -92,7 +92,9 @@ static void probe_subgroup_scope(gpu_instance *instance, gpu_physical *p,
     instance->fn.vkGetPhysicalDeviceFeatures2(
         p->handle, &(VkPhysicalDeviceFeatures2){
                        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &matrix});
-    p->cooperative_matrix = matrix.cooperativeMatrix && v12->vulkanMemoryModel;
+    // With the memory model on, atomics and barriers of any shader need the device scope that glslang gives them.
+    p->cooperative_matrix =
+        matrix.cooperativeMatrix && v12->vulkanMemoryModel && v12->vulkanMemoryModelDeviceScope;
     p->info.matrix_fp16 = p->cooperative_matrix && v12->shaderFloat16;
     p->info.matrix_bf16 = p->cooperative_matrix && bf16;
 }
