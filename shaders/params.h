@@ -12,20 +12,9 @@ typedef uint32_t vkb_uint;
 #define uint vkb_uint
 #endif
 #include "params_matmul.h"
+#include "params_step.h"
 
-// ---- The step's own memory: what changes from step to step ----
-
-// Written by the host before a step.
-struct step_in {
-    uint seed_low, seed_high;
-    uint step;  // draws dropout
-    uint epoch; // draws masks
-    float lr;
-    float bias_correction1; // 1 - beta1^t
-    float bias_correction2; // 1 - beta2^t
-    float max_grad_norm;    // <= 0: no clipping
-    uint update;            // t, of the updates that were submitted
-};
+// ---- The step's own memory: what changes from step to step; and step_in, of params_step.h ----
 
 // Written by the device; sums run over the micro-batches of a step.
 struct step_out {
