@@ -12,6 +12,7 @@ typedef struct enabled {
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
     VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2;
     VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics;
     void *first;
     const char *extensions[8];
     uint32_t extension_count;
@@ -73,6 +74,10 @@ static void enable_options(const gpu_physical *p, enabled *e)
         .cooperativeMatrixFlexibleDimensions = VK_TRUE,
         .cooperativeMatrixTensorAddressing = VK_TRUE,
     };
+    e->statistics = (VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE,
+    };
     if (p->info.full_subgroups)
         enable(e, &e->sizes,
                p->info.api_version < VK_API_VERSION_1_3
@@ -84,6 +89,8 @@ static void enable_options(const gpu_physical *p, enabled *e)
         enable(e, &e->matrix2, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
     if (p->info.matrix_bf16)
         enable(e, &e->bfloat16, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
+    if (p->pipeline_statistics)
+        enable(e, &e->statistics, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     if (p->memory_budget)
         enable(e, NULL, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (p->portability_subset)
@@ -119,18 +126,6 @@ static vkb_status create_device(vkb_device *dev)
     }
     gpu_loader_device(dev->handle, &dev->vk);
     dev->vk.vkGetDeviceQueue(dev->handle, p->queue_family, 0, &dev->queue);
-
-    VkSemaphoreTypeCreateInfo timeline = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-    };
-    result = dev->vk.vkCreateSemaphore(
-        dev->handle,
-        &(VkSemaphoreCreateInfo){.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-                                 .pNext = &timeline},
-        NULL, &dev->timeline);
-    if (result != VK_SUCCESS)
-        return gpu_fail(dev, result, "creating a semaphore");
     return VKB_OK;
 }
 
@@ -176,7 +171,8 @@ void vkb_device_close(vkb_device **dev_)
     if (gpu_is_stuck(dev))
         return; // all that it works on is left to the end of the process
     if (dev->handle) {
-        dev->vk.vkDeviceWaitIdle(dev->handle); // nothing to do about a failure here
+        if (dev->timeline)
+            dev->vk.vkDeviceWaitIdle(dev->handle); // nothing to do about a failure here
         gpu_buffer_destroy(&dev->staging[0]);
         gpu_buffer_destroy(&dev->staging[1]);
         gpu_pipelines_destroy(dev);

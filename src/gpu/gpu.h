@@ -93,6 +93,14 @@ typedef struct gpu_groups {
 // and y; the shader computes index = y * gl_NumWorkGroups.x + x and returns when it is too large.
 gpu_groups gpu_items(uint64_t count);
 
+// What the driver's compiler says of a kernel that was built: `text` is a line for each of its forms, "NAME value,
+// NAME value, ..."; "" where it tells nothing. numbers: the specialisation constants.
+typedef void (*gpu_statistics_fn)(void *user, gpu_kernel kernel, const uint32_t *numbers,
+                                  uint32_t count, const char *text);
+// Until it is called with NULL, tells of each kernel that is built (VK_KHR_pipeline_executable_properties), and
+// streams that are only rehearsed build theirs too.
+void gpu_statistics(vkb_device *dev, gpu_statistics_fn tell, void *user);
+
 // ---- Streams ----
 
 typedef struct gpu_stream gpu_stream;

@@ -13,6 +13,7 @@
 //   copy.c        copies and fills                times.c      timestamps
 //   bound.c       how much a submission may hold
 //   notes.c       what was found out              notes_file.c kept on disk
+//   statistics.c  registers and spills, as compilers tell them
 //   faults.c      made for tests
 //
 // Device functions are called through dev->vk, volk's table; instance functions through
@@ -84,7 +85,7 @@ typedef struct gpu_physical {
     uint32_t driver_version;
     uint8_t cache_uuid[VK_UUID_SIZE];
     uint32_t queue_family, timestamp_bits;
-    bool storage8, memory_budget, portability_subset;
+    bool storage8, memory_budget, portability_subset, pipeline_statistics;
     bool cooperative_matrix; // the extension, with the features that we want of it
 } gpu_physical;
 
@@ -171,6 +172,12 @@ vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *
                             uint32_t spec_count, uint32_t subgroup, VkPipeline *out);
 void gpu_pipelines_destroy(vkb_device *dev);
 
+// ---- statistics.c ----
+
+VkPipelineCreateFlags
+gpu_statistics_flags(const vkb_device *dev); // of a pipeline that may be told of
+void gpu_statistics_tell(vkb_device *dev, gpu_kernel kernel, const gpu_pipeline *pipeline);
+
 // ---- pipeline_cache.c ----
 
 vkb_status gpu_pipeline_cache_open(vkb_device *dev, bool no_file);
@@ -223,9 +230,10 @@ struct vkb_device {
     VkDevice handle;
     struct VolkDeviceTable vk;
     VkQueue queue;
-    VkSemaphore timeline; // its value is the ticket of the last finished submission
-    uint64_t ticket;      // of the last submission
-    gpu_bound bound;      // of submissions
+    VkSemaphore
+        timeline; // its value is the ticket of the last finished submission; none before the first
+    uint64_t ticket; // of the last submission
+    gpu_bound bound; // of submissions
     bool lost;
     bool stuck; // lost, and working: what it works on cannot be given back
     gpu_counters counters;
@@ -246,6 +254,11 @@ struct vkb_device {
         gpu_kernel kernel;
         uint32_t constant, value;
     } broken; // for tests
+
+    struct {
+        gpu_statistics_fn tell; // NULL: nobody wants to know
+        void *user;
+    } statistics;
 
     gpu_notes notes;
     gpu_kernel_state kernels[GPU_KERNEL_COUNT];

@@ -75,6 +75,7 @@ static VkResult compile(vkb_device *dev, gpu_kernel kernel, gpu_pipeline *pipeli
         dev->handle, dev->cache, 1,
         &(VkComputePipelineCreateInfo){
             .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+            .flags = gpu_statistics_flags(dev),
             .stage =
                 {
                     .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -125,6 +126,7 @@ vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *
     pipeline->next = state->pipelines;
     state->pipelines = pipeline;
     dev->counters.pipelines++;
+    gpu_statistics_tell(dev, kernel, pipeline);
     *out = pipeline->handle;
     return VKB_OK;
 }

@@ -191,6 +191,7 @@ static vkb_status probe(gpu_instance *instance, gpu_physical *p)
         return status;
     p->memory_budget = has(&list, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     p->portability_subset = has(&list, "VK_KHR_portability_subset");
+    p->pipeline_statistics = has(&list, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     probe_features(instance, p, &list);
     probe_memory(instance, p);
     if (!probe_properties(instance, p, &list))

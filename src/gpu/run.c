@@ -132,6 +132,10 @@ void gpu_run_(gpu_stream *s, gpu_kernel kernel, const gpu_run_params *params)
     if (s->dry) {
         s->run_count++;
         s->binding_count += k->bindings;
+        VkPipeline unused;
+        if (s->dev->statistics.tell) // in a plan this pass is the only one
+            gpu_stream_fail(s, gpu_pipeline_get(s->dev, kernel, params->spec, params->spec_count,
+                                                params->subgroup, &unused));
         return;
     }
     if (!check_run(s, k, params))

@@ -325,6 +325,53 @@ TEST(empty_views_get_the_first_one)
     pair_destroy(&p);
 }
 
+// ---- What compilers say ----
+
+static void count_told(void *user, gpu_kernel kernel, const uint32_t *numbers, uint32_t count,
+                       const char *text)
+{
+    CHECK_STR(gpu_kernel_name(kernel), "add");
+    CHECK_INT(count, 2);
+    CHECK_INT(numbers[0], 128);
+    CHECK(text && (text[0] == 0 || text[strlen(text) - 1] == '\n'));
+    ++*(int *)user;
+}
+
+static void record_of_128(gpu_stream *s, void *user)
+{
+    const chain *c = user;
+    for (uint32_t i = 0; i < 3; i++)
+        gpu_run(s, add, .bind = {c->a, c->b}, .push = &(struct gelu_params){.count = COUNT},
+                .spec = {128, 1}, .spec_count = 2, .groups = gpu_items(1));
+}
+
+static void no_memory(void *user, const char *name, uint64_t bytes)
+{
+    (void)user, (void)name, (void)bytes;
+}
+
+// In a plan, where nothing reaches the device: once a pipeline.
+TEST(a_kernel_is_told_of_when_it_is_built)
+{
+    int told = 0;
+    gpu_buffer *buffer = NULL;
+    const gpu_counters before = gpu_count(dev);
+    gpu_plan(dev, no_memory, NULL);
+    CHECK_INT(gpu_buffer_create(dev, "a", 4 * COUNT, GPU_LOCAL, &buffer), VKB_OK);
+    chain c = {gpu_whole(buffer), gpu_whole(buffer), 1};
+    CHECK_INT(gpu_rehearse(dev, "plain", record_of_128, &c, NULL), VKB_OK);
+    CHECK_INT(gpu_count(dev).pipelines, before.pipelines);
+    gpu_statistics(dev, count_told, &told);
+    CHECK_INT(gpu_rehearse(dev, "told", record_of_128, &c, NULL), VKB_OK);
+    CHECK_INT(gpu_rehearse(dev, "again", record_of_128, &c, NULL), VKB_OK);
+    gpu_statistics(dev, NULL, NULL);
+    gpu_buffer_destroy(&buffer);
+    gpu_plan(dev, NULL, NULL);
+    CHECK_INT(told, 1);
+    CHECK_INT(gpu_count(dev).pipelines, before.pipelines + 1);
+    CHECK_INT(gpu_count(dev).submissions, before.submissions);
+}
+
 // ---- Odds and ends ----
 
 static void record_nothing(gpu_stream *s, void *user)
@@ -367,6 +414,7 @@ static void all_tests(vkb_device *device)
     RUN(scratch_is_as_large_as_the_dry_pass_asked);
     RUN(wrong_runs_are_refused_by_name);
     RUN(empty_views_get_the_first_one);
+    RUN(a_kernel_is_told_of_when_it_is_built);
     RUN(nothing_is_fine);
     RUN(items_are_folded_into_two_axes);
 }
