@@ -12,16 +12,20 @@ typedef struct coop_tile {
 } coop_tile;
 
 // 128 x 128 x 64 by four subgroups of 64 x 64 was the best of the prototypes on a large GPU; the
-// smaller ones are for outputs that would leave such a device idle, and for subgroups of few lanes.
+// smaller ones are for outputs that would leave such a device idle and for subgroups of few lanes, the two
+// before the last for those of few registers.
 static const coop_tile tiles[] = {
     {128, 128, 64, 64, 64}, {128, 128, 32, 64, 64}, {256, 128, 32, 64, 64}, {128, 64, 64, 64, 32},
-    {64, 128, 64, 32, 64},  {64, 64, 64, 32, 32},   {64, 64, 32, 32, 32},   {32, 32, 32, 16, 16},
+    {64, 128, 64, 32, 64},  {64, 64, 64, 32, 32},   {64, 64, 32, 32, 32},   {128, 64, 32, 16, 16},
+    {64, 64, 32, 8, 16},    {32, 32, 32, 16, 16},
 };
 
 enum {
     MOST_SUMS = 128, // an invocation holds: more spill on every device known
-    MANY_WORDS =
-        160, // sums, and what is fetched for the next step: some compilers spill from there on
+    // Sums, and what is fetched for the next step: some compilers spill from there on. Where subgroups
+    // may be smaller than 32 (Intel's), registers are a subgroup's, which its lanes share.
+    MANY_WORDS = 160,
+    MANY_WORDS_OF_SMALLEST = 32,
     ENOUGH_GROUPS = 128,
     BAND = 4,
 };
@@ -38,6 +42,10 @@ static int rank(const vkb_device_info *info, const matmul_product *x)
     const gpu_type type = x->a.view.type;
     if (type == GPU_F32 || x->b.view.type != type || !info->full_subgroups ||
         !(type == GPU_F16 ? info->matrix_fp16 : info->matrix_bf16))
+        return 0;
+    // Integrated GPUs with subgroups as small as 8, Intel's before Xe2, have no units: the driver makes
+    // loops of them, which compile for minutes.
+    if (info->type == VKB_INTEGRATED && info->min_subgroup_size <= 8)
         return 0;
     return op_info_is_software(info) ? 5 : 30; // there the units are loops
 }
@@ -71,12 +79,14 @@ static double cost(const vkb_device_info *info, const matmul_product *x, const c
 {
     const uint32_t size = (t->m / t->sub_m) * (t->n / t->sub_n) * lanes;
     const uint32_t words = t->sub_m * t->sub_n / lanes + (t->m + t->n) * t->k / 2 / size;
-    const bool spills = info->min_subgroup_size != info->max_subgroup_size && words > MANY_WORDS;
+    const uint32_t least = info->min_subgroup_size;
+    const uint32_t many = least < 32 ? MANY_WORDS_OF_SMALLEST * least / lanes : MANY_WORDS;
+    const bool spills = least != info->max_subgroup_size && words > many;
     const double down = op_div_up(x->p.m, t->m), across = op_div_up(x->p.n, t->n);
     const double groups = down * across * x->batch;
     const double busy = groups < ENOUGH_GROUPS ? groups / ENOUGH_GROUPS : 1;
     return down * t->m * across * t->n * (1.0 / t->sub_m + 1.0 / t->sub_n) / busy *
-           (t->k < 64 ? 1.1 : 1) * (spills ? 2 : 1);
+           (t->k < 64 ? 1.1 : 1) * (spills ? 5 : 1);
 }
 
 // Offers the `most` best tiles for one shape of fragments and one size of subgroups, the cheapest first.
