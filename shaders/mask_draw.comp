@@ -19,8 +19,8 @@
 #include "params.h"
 #include "index.glsl"
 #include "philox.glsl"
+#include "scan.glsl"
 
-layout(local_size_x_id = 0) in;
 layout(set = 0, binding = 0) readonly buffer step_buffer { step_in now; };
 layout(set = 0, binding = 1) readonly buffer ids_buffer { uint ids[]; };
 layout(set = 0, binding = 2) readonly buffer segments_buffer { uint segments[]; };
@@ -31,8 +31,6 @@ layout(set = 0, binding = 6) writeonly buffer index_buffer { uint index[]; };
 layout(set = 0, binding = 7) writeonly buffer labels_buffer { uint labels[]; };
 layout(set = 0, binding = 8) buffer result_buffer { step_out result; };
 layout(push_constant) uniform push { mask_params p; };
-
-shared uint counts[256];
 
 uvec4 draw(uint t)
 {
@@ -69,21 +67,6 @@ uint replacement(uint id, uvec4 bits)
     return u < p.mask_share ? p.mask_id : u < p.mask_share + p.random_share ? random : id;
 }
 
-// The sum of the counts of the invocations up to this one, itself included (Hillis and Steele 1986).
-uint inclusive_scan(uint count)
-{
-    uint me = gl_LocalInvocationID.x;
-    counts[me] = count;
-    barrier();
-    for (uint reach = 1; reach < gl_WorkGroupSize.x; reach *= 2) {
-        uint other = me >= reach ? counts[me - reach] : 0;
-        barrier();
-        counts[me] += other;
-        barrier();
-    }
-    return counts[me];
-}
-
 void main()
 {
     uint me = gl_LocalInvocationID.x, size = gl_WorkGroupSize.x;
@@ -94,7 +77,7 @@ void main()
     for (uint t = begin; t < end; t++)
         count += uint(p.label_all != 0 ? segments[t] != 0 : selected(t));
     uint at = inclusive_scan(count) - count;
-    uint total = counts[size - 1], listed = min(total, p.capacity);
+    uint total = scan_counts[size - 1], listed = min(total, p.capacity);
 
     for (uint t = begin; t < end; t++) {
         uint id = ids[t], shown = id;

@@ -136,6 +136,14 @@ struct embedding_params {
     float keep; // 1 - p
 };
 
+// A pass of the sort by digits.
+struct sort_params {
+    uint count;
+    uint with_places; // keys have their places beside them; else their place is where they are
+    uint shift, bits; // of the digit
+    uint block;       // keys that are counted and moved together
+};
+
 struct scatter_params {
     uint tokens, cols;
     uint skip, use_skip; // a key whose rows are left out (padding_idx)

@@ -147,6 +147,12 @@ void op_embedding_fwd(gpu_stream *s, const op_embedding *e, const op_embedding_n
 // the order of the tokens: no float atomics.
 void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy);
 
+// ---- sort.c ----
+
+// sorted [count][2] = each of keys [count] and its place there, by key, equal ones in their order. Keys
+// are below bound, which says how many passes there are.
+void op_sort_keys(gpu_stream *s, gpu_view keys, uint32_t count, uint32_t bound, gpu_view sorted);
+
 // ---- gelu.c: erf form, or tanh form 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ----
 
 void op_gelu_fwd(gpu_stream *s, gpu_view x, uint32_t count, vkb_activation form, gpu_view y);
