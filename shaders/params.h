@@ -148,6 +148,7 @@ struct scatter_params {
     uint tokens, cols;
     uint skip, use_skip; // a key whose rows are left out (padding_idx)
     uint first, count;   // the keys of this part of the table
+    uint chunk;          // sorted tokens that are summed together
 };
 
 struct rows_params {

@@ -1,13 +1,16 @@
 // The three embeddings added up, with the LayerNorm and dropout behind them, and their gradients.
 //
-// Backward: many tokens share a row of a table. Word and position rows are summed along lists of
-// equal keys, in the order of the tokens; the few types, whose lists would be as long as the batch,
-// as sums over columns.
+// Backward: many tokens share a row of a table. Word and position rows are summed over the tokens sorted
+// by their keys, see shaders/scatter.glsl; the few types as sums over columns.
 #include "ops/internal.h"
 
 #include <math.h>
 
-enum { EMBEDDING_SCRATCH = 3 };
+enum {
+    PARTIAL = 0, // scratch slots
+    SORTED = 3,
+    TYPE_ROW = 3,
+};
 
 static bool embedding_checks(gpu_stream *s, const char *op, const op_embedding *e)
 {
@@ -67,32 +70,54 @@ void op_embedding_fwd(gpu_stream *s, const op_embedding *e, const op_embedding_n
     }
 }
 
+// Who sums what: shaders/scatter.glsl.
+typedef struct scatter_plan {
+    uint32_t size, fours; // specialisation constants 0 and 3
+    uint32_t chunk, chunks;
+    gpu_groups groups;
+} scatter_plan;
+
+// A GPU hides its memory's latency behind many short sums; a software driver's core has one at a time,
+// and reads more of a row at once.
+static scatter_plan scatter_plan_for(const gpu_stream *s, uint32_t tokens, uint32_t cols)
+{
+    const bool software = op_is_software(s);
+    scatter_plan plan = {.size = op_group_for(s, 64).size, .fours = 1, .chunk = software ? 64 : 32};
+    while (software && 4 * plan.fours * plan.size < 128 && cols % (8 * plan.fours * plan.size) == 0)
+        plan.fours *= 2;
+    plan.chunks = op_div_up(tokens, plan.chunk);
+    plan.groups = gpu_items((uint64_t)plan.chunks * op_div_up(cols, 4ull * plan.fours * plan.size));
+    return plan;
+}
+
 // table[keys[t]] += dy[t]
 static void scatter_add(gpu_stream *s, const op_embedding *e, gpu_view keys, gpu_view dy,
                         gpu_view table, bool use_skip, uint32_t skip)
 {
-    struct scatter_params push = {
-        .tokens = e->tokens, .cols = e->hidden, .skip = skip, .use_skip = use_skip};
-    gpu_view links = gpu_scratch(s, EMBEDDING_SCRATCH, 8ull * e->tokens);
-    uint32_t size = op_group_for(s, 64).size;
-    gpu_run(s, scatter_links, .bind = {keys, links}, .push = &push, .spec = {size}, .spec_count = 1,
-            .groups = gpu_items(op_div_up(e->tokens, size)),
-            .flops = 8.0 * e->tokens * e->tokens); // a scan for each token
-
-    // Where lists are long few workgroups have work: on a GPU several share the columns.
-    gpu_groups groups = gpu_items(e->tokens);
-    groups.z = op_is_software(s) ? 1 : op_div_up(e->hidden, 4ull * size);
     const uint32_t rows = table_rows(e, table), part = op_rows_bound(s, rows, e->hidden);
+    const scatter_plan plan = scatter_plan_for(s, e->tokens, e->hidden);
+    struct scatter_params push = {.tokens = e->tokens,
+                                  .cols = e->hidden,
+                                  .skip = skip,
+                                  .use_skip = use_skip,
+                                  .chunk = plan.chunk};
+    const gpu_view sorted = gpu_scratch(s, SORTED, 8ull * e->tokens);
+    op_sort_keys(s, keys, e->tokens, rows, sorted);
+
+    const gpu_view partial = gpu_scratch(s, PARTIAL, 8ull * plan.chunks * e->hidden);
     for (; push.first < rows; push.first += push.count) {
         push.count = rows - push.first < part ? rows - push.first : part;
-        gpu_run(s, scatter_add,
-                .bind = {keys, links, dy, table_part(e, table, push.first, push.count)},
-                .push = &push, .spec = {size, 0, op_format(dy.type, e->hidden)}, .spec_count = 3,
-                .groups = groups,
-                // Keys, links, rows in; a table's row is read and written once, not once a token.
-                .bytes = e->tokens * (12 + gpu_type_bytes(dy.type) * (double)e->hidden *
-                                               push.count / rows) +
+        const gpu_view to = table_part(e, table, push.first, push.count);
+        const double share = (double)push.count / rows;
+        // A table's row is read and written once, not once a token; the partial sums are few.
+        gpu_run(s, scatter_sum, .bind = {sorted, dy, to, partial}, .push = &push,
+                .spec = {plan.size, 0, op_format(dy.type, e->hidden), plan.fours}, .spec_count = 4,
+                .groups = plan.groups, .flops = share * e->tokens * e->hidden,
+                .bytes = e->tokens * (8 + share * gpu_type_bytes(dy.type) * e->hidden) +
                          8.0 * e->hidden * fmin(e->tokens, push.count));
+        gpu_run(s, scatter_finish, .bind = {sorted, partial, to}, .push = &push,
+                .spec = {plan.size, 0, op_format(GPU_F32, e->hidden), plan.fours}, .spec_count = 4,
+                .groups = plan.groups, .bytes = plan.chunks * (8 + share * 4 * e->hidden));
     }
 }
 
@@ -102,7 +127,7 @@ static void add_type(gpu_stream *s, const op_embedding *e, gpu_view dy, uint32_t
 {
     uint64_t bytes = 4ull * e->hidden;
     gpu_view row = {e->type_grad.buffer, e->type_grad.offset + type * bytes, bytes};
-    gpu_view sums = gpu_scratch(s, EMBEDDING_SCRATCH, bytes);
+    gpu_view sums = gpu_scratch(s, TYPE_ROW, bytes);
     gpu_copy(s, row, sums);
     op_sum_columns_where(s, dy, e->tokens, e->hidden, e->types, type, true, sums);
     gpu_copy(s, sums, row);

@@ -143,8 +143,8 @@ typedef struct op_embedding_norm {
     op_dropout dropout;
 } op_embedding_norm;
 void op_embedding_fwd(gpu_stream *s, const op_embedding *e, const op_embedding_norm *n);
-// Adds the lookup gradients of dy [T][H] to the three tables. Equal keys are linked, and added in
-// the order of the tokens: no float atomics.
+// Adds the lookup gradients of dy [T][H] to the three tables. Tokens are sorted by their keys and equal
+// ones added in the order of the tokens: no float atomics.
 void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy);
 
 // ---- sort.c ----

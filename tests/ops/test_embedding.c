@@ -8,11 +8,12 @@
 static vkb_device *device;
 static gpu_type act; // of the activations
 
-enum { TOKENS = 600, TYPES = 2, PAD = 1, SITE = 9 };
+enum { TOKENS = 4000, TYPES = 2, PAD = 1, SITE = 9 };
 static const float EPS = 1e-5f;
 static const struct step_in now = {.seed_low = 12, .seed_high = 34, .step = 56};
 
-typedef enum key_kind { KEYS_RANDOM, KEYS_EQUAL, KEYS_PAD } key_kind;
+// KEYS_MASKED: 15 % are one id, as [MASK] is.
+typedef enum key_kind { KEYS_RANDOM, KEYS_EQUAL, KEYS_PAD, KEYS_MASKED } key_kind;
 
 typedef struct embedding {
     tensor *ids, *types, *positions, *word, *type, *position, *word_grad, *type_grad,
@@ -72,7 +73,9 @@ static void add_keys(trial *t, embedding *e, key_kind kind, keys *k)
 {
     for (uint32_t i = 0; i < e->tokens; i++) {
         uint32_t id = random_below(trial_random(t), e->vocab);
-        k->ids[i] = kind == KEYS_RANDOM ? id : kind == KEYS_EQUAL ? e->vocab - 1 : PAD;
+        if (kind == KEYS_MASKED && random_below(trial_random(t), 100) < 15)
+            id = e->vocab / 2;
+        k->ids[i] = kind == KEYS_EQUAL ? e->vocab - 1 : kind == KEYS_PAD ? PAD : id;
         k->types[i] = random_below(trial_random(t), TYPES);
         k->positions[i] = i % e->length;
     }
@@ -173,6 +176,14 @@ TEST(backward_of_one_id_in_every_place)
     backward(65, 100, 7, 65, KEYS_EQUAL);
 }
 
+TEST(backward_of_runs_over_many_chunks)
+{
+    backward(4000, 3, 2000, 100, KEYS_MASKED);
+    backward(4000, 4, 600, 512, KEYS_EQUAL);
+    backward(1000, 128, 300, 128, KEYS_MASKED); // columns by fours of fours on software drivers
+    backward(700, 64, 20, 3, KEYS_MASKED);
+}
+
 TEST(backward_leaves_the_padding_row_alone)
 {
     backward(600, 48, 40, 128, KEYS_PAD);
@@ -185,6 +196,7 @@ TEST(activations_of_16_bits)
         forward(65, 100, 7, 65, 0, 0);
         backward(65, 100, 7, 65, KEYS_RANDOM);
         backward(600, 48, 40, 128, KEYS_EQUAL);
+        backward(1000, 128, 300, 128, KEYS_MASKED);
     }
     act = GPU_F32;
 }
@@ -197,6 +209,7 @@ TEST(parts_of_what_is_beyond_one_binding)
     forward(64, 20, 300, 64, 128, 0); // parts of whole panels
     backward(127, 31, 500, 64, KEYS_RANDOM);
     backward(60, 48, 300, 60, KEYS_EQUAL);
+    backward(1000, 4, 3000, 100, KEYS_MASKED);
     gpu_test_limit_binding(device, 0);
 }
 
@@ -247,6 +260,7 @@ static void on_device(vkb_device *dev)
     RUN(forward_of_a_packed_table);
     RUN(backward);
     RUN(backward_of_one_id_in_every_place);
+    RUN(backward_of_runs_over_many_chunks);
     RUN(backward_leaves_the_padding_row_alone);
     RUN(activations_of_16_bits);
     RUN(parts_of_what_is_beyond_one_binding);
