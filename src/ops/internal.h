@@ -19,6 +19,15 @@ bool op_info_is_software(const vkb_device_info *info);
 // Products by matmul_lanes rather than matmul_tile?
 bool op_info_wants_lanes(const vkb_device_info *info);
 
+// fragments.c: cooperative matrices of two operands of this type and fp32 sums. Does the device hold any;
+// is f one, its sides multiples of eight; which sizes of subgroups are worth trying, the best guess first.
+bool op_has_fragments(const vkb_device_info *info, gpu_type type);
+bool op_fragment_fits(const vkb_cooperative_matrix *f, gpu_type type);
+typedef struct op_lanes {
+    uint32_t sizes[2]; // they may be the same
+} op_lanes;
+op_lanes op_fragment_lanes(const vkb_device_info *info);
+
 // What a workgroup of matmul_packed, one subgroup, computes: rows of y, and columns a lane.
 enum { OP_PACKED_ROWS = 16, OP_PACKED_COLUMNS = 8 };
 

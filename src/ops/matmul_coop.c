@@ -3,8 +3,6 @@
 // admitted.
 #include "ops/matmul.h"
 
-#include <string.h>
-
 enum { TILE_M, TILE_N, TILE_K, SUB_M, SUB_N, FRAGMENT, LANES }; // a variant's numbers
 
 typedef struct coop_tile {
@@ -30,22 +28,10 @@ enum {
     BAND = 4,
 };
 
-static bool fragment_fits(const vkb_cooperative_matrix *f, gpu_type type)
-{
-    const char *element = type == GPU_F16 ? "f16" : "bf16";
-    return strcmp(f->a, element) == 0 && strcmp(f->b, element) == 0 && strcmp(f->c, "f32") == 0 &&
-           strcmp(f->result, "f32") == 0;
-}
-
 static int rank(const vkb_device_info *info, const matmul_product *x)
 {
     const gpu_type type = x->a.view.type;
-    if (type == GPU_F32 || x->b.view.type != type || !info->full_subgroups ||
-        !(type == GPU_F16 ? info->matrix_fp16 : info->matrix_bf16))
-        return 0;
-    // Integrated GPUs with subgroups as small as 8, Intel's before Xe2, have no units: the driver makes
-    // loops of them, which compile for minutes.
-    if (info->type == VKB_INTEGRATED && info->min_subgroup_size <= 8)
+    if (x->b.view.type != type || !op_has_fragments(info, type))
         return 0;
     return op_info_is_software(info) ? 5 : 30; // there the units are loops
 }
@@ -65,9 +51,8 @@ static bool tile_fits(const vkb_device_info *info, const matmul_product *x, cons
                       const vkb_cooperative_matrix *f, uint32_t lanes)
 {
     const uint32_t size = (t->m / t->sub_m) * (t->n / t->sub_n) * lanes;
-    return t->sub_m % f->m == 0 && t->sub_n % f->n == 0 && t->k % f->k == 0 && f->m % 8 == 0 &&
-           f->n % 8 == 0 && f->k % 8 == 0 && t->sub_m * t->sub_n / lanes <= MOST_SUMS &&
-           size <= info->max_workgroup_invocations &&
+    return t->sub_m % f->m == 0 && t->sub_n % f->n == 0 && t->k % f->k == 0 &&
+           t->sub_m * t->sub_n / lanes <= MOST_SUMS && size <= info->max_workgroup_invocations &&
            shared_bytes(t, x, f) <= info->max_shared_memory;
 }
 
@@ -111,16 +96,13 @@ static void offer(const vkb_device_info *info, const matmul_product *x, uint32_t
 
 static void variants(const vkb_device_info *info, const matmul_product *x, matmul_list *list)
 {
-    // Larger subgroups hold less an invocation; but where they may be as small as 8 or 16, drivers have
-    // been seen to keep matrices by the smallest only.
-    const uint32_t least = info->min_subgroup_size, usual = info->subgroup_size;
-    const uint32_t sizes[] = {least < 32 ? least : usual, least < 32 ? usual : least};
+    const op_lanes lanes = op_fragment_lanes(info);
     size_t most = BASE_COUNT(tiles); // of what the driver lists first; then a few
     for (uint32_t i = 0; i < info->matrix_count && i < BASE_COUNT(info->matrix); i++)
-        for (size_t j = 0; j < BASE_COUNT(sizes); j++)
-            if (fragment_fits(&info->matrix[i], x->a.view.type) &&
-                (j == 0 || sizes[j] != sizes[0])) {
-                offer(info, x, i, sizes[j], most, list);
+        for (size_t j = 0; j < BASE_COUNT(lanes.sizes); j++)
+            if (op_fragment_fits(&info->matrix[i], x->a.view.type) &&
+                (j == 0 || lanes.sizes[j] != lanes.sizes[0])) {
+                offer(info, x, i, lanes.sizes[j], most, list);
                 most = 3;
             }
 }
