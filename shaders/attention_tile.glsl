@@ -12,9 +12,8 @@
 // Constants: 0 workgroup size 128; 1 WIDTH, the head's size rounded up to 32, 64 or 128; 2 FORMAT
 // (row4.glsl), fours where the head's size and all rows are such; 3 DROP; 4 UNROLL, steps of a product in
 // a turn of its loop.
-// Grid: gpu_items of (row, head, tile of ROWS), the last counting fastest.
+// Grid: attention_rows.glsl.
 #extension GL_EXT_control_flow_attributes : require
-#include "index.glsl"
 #include "row4.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -23,40 +22,25 @@ layout(constant_id = 4) const uint UNROLL = 8;
 layout(push_constant) uniform push { attention_params p; };
 #define KEYS_ALIGNED uint(p.row_length % 4 == 0)
 #include "attention.glsl"
+#include "attention_rows.glsl"
 
-const uint ROWS = 64, COLS = 32, DEPTH = 16;
+const uint COLS = 32, DEPTH = 16;
 const uint ROWS4 = ROWS / 4 + 1, COLS4 = COLS / 4 + 1; // a vec4 more: banks
 const uint FOURS = WIDTH / 32;                         // of a row's sums, an invocation
 const uint Z_ROWS = 1024 / WIDTH;                      // rows of z at a time
-const float LEAST = -3.402823466e38;
 
 shared vec4 tile[DEPTH * (ROWS4 + COLS4)]; // [depth][rows], then [depth][columns]; or z: [Z_ROWS][WIDTH]
 shared vec4 weights[COLS * ROWS4];         // [column][rows]
-shared uint lowest, highest, padding, first_seen, end_seen;
-
-layout(set = 0, binding = 1) readonly buffer segment_words { uint segments[]; };
 
 // ---- Where this workgroup is ----
 
-uint head_size, head_index, first_token, row0, tm, tn;
+uint tm, tn;
 
 bool tile_begin()
 {
-    uint tiles = (p.row_length + ROWS - 1) / ROWS, index = group_index();
-    head_size = p.hidden / p.heads;
-    head_index = index / tiles; // row * heads + head
-    first_token = head_index / p.heads * p.row_length;
-    row0 = index % tiles * ROWS;
     tm = gl_LocalInvocationID.x / 8;
     tn = gl_LocalInvocationID.x % 8;
-    draws_begin();
-    return head_index < p.rows * p.heads;
-}
-
-// The head's first element of token r of this row of the batch, in rows `ld` elements apart.
-uint head_start(uint r, uint ld)
-{
-    return (first_token + r) * ld + head_index % p.heads * head_size;
+    return rows_begin();
 }
 
 // Of tokens r .. r+3 of this row; 0 beyond the last.
@@ -86,40 +70,6 @@ vec4 kept_scale(uint bits, uint i)
 {
     return vec4(notEqual(bits >> (4 * i) & uvec4(1, 2, 4, 8), uvec4(0))) / p.keep;
 }
-
-// The columns that any row of this workgroup has to do with are all in first_seen .. end_seen - 1:
-// neighbouring texts of a packed row, and the padding, are left out.
-void find_columns(bool rows_are_keys)
-{
-    if (gl_LocalInvocationID.x == 0) {
-        lowest = first_seen = OP_NONE;
-        highest = padding = end_seen = 0;
-    }
-    barrier();
-    uint r = row0 + gl_LocalInvocationID.x;
-    if (gl_LocalInvocationID.x < ROWS && r < p.row_length) {
-        uint s = segments[first_token + r];
-        if (s == 0)
-            atomicOr(padding, 1);
-        else {
-            atomicMin(lowest, s);
-            atomicMax(highest, s);
-        }
-    }
-    barrier();
-    for (uint c = gl_LocalInvocationID.x; c < p.row_length; c += gl_WorkGroupSize.x) {
-        uint s = segments[first_token + c];
-        // A query of the padding sees all keys but the padding.
-        bool all = rows_are_keys ? s == 0 && highest != 0 : s != 0 && padding != 0;
-        if (all || (s != 0 && lowest <= s && s <= highest)) {
-            atomicMin(first_seen, c / 4 * 4);
-            atomicMax(end_seen, c + 1);
-        }
-    }
-    barrier();
-}
-
-#define TILE_COLUMNS(c0) for (uint c0 = first_seen; c0 < end_seen; c0 += COLS)
 
 // ---- Products ----
 

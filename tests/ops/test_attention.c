@@ -1,13 +1,15 @@
 // Attention with padding mask and dropout, forward and backward, on every device against the
-// reference: the plain way with both kinds of kernels, the fused way with the GPUs'.
+// reference: the plain way with both kinds of kernels, the fused way with the GPUs', of both families.
 #include "check.h"
 #include "devices.h"
 #include "harness.h"
+#include "ops/attention.h"
 #include "ref.h"
 
 static vkb_device *device;
-static bool fused;   // which way the trials go
-static gpu_type act; // of q, k, v, context and their gradients
+static bool fused;                                    // which way the trials go, and
+static const char *fwd_by = "tile", *bwd_by = "tile"; // by which of its families
+static gpu_type act;                                  // of q, k, v, context and their gradients
 
 enum { TOKENS = 1024 };
 
@@ -71,13 +73,17 @@ static op_attention views(const attention *a)
 static void record_fwd(gpu_stream *s, void *user)
 {
     op_attention all = views(user);
+    op_force_attention(fwd_by);
     op_attention_fwd(s, &all);
+    op_force_attention(NULL);
 }
 
 static void record_bwd(gpu_stream *s, void *user)
 {
     op_attention all = views(user);
+    op_force_attention(bwd_by);
     op_attention_bwd(s, &all);
+    op_force_attention(NULL);
 }
 
 static void record_both(gpu_stream *s, void *user)
@@ -196,17 +202,27 @@ static void gradients(trial *t, attention *a, const ref_attention *ref, double w
 // squared. Where probabilities saturate, the backward's differences lose another digit or two.
 //
 // In 16 bits results are rounded once; the fused backward's with delta taken from a rounded context:
-// dq and dk are off by about as much again.
+// dq and dk are off by about as much again; where probabilities saturate, they are small differences, and
+// off by some times as much. By cooperative matrices probabilities and their gradients are rounded too.
 static double limit(values sharpness, bool backward)
 {
-    if (act != GPU_F32)
-        return (backward && fused ? 2 : 1) * (act == GPU_F16 ? LIMIT_F16 : LIMIT_BF16);
+    if (act != GPU_F32) {
+        const bool coop = fused && strcmp(fwd_by, "coop") == 0;
+        const double more = !fused                     ? 1
+                            : !backward                ? coop ? 2 : 1
+                            : sharpness == VALUES_WIDE ? 12
+                            : coop                     ? 3
+                                                       : 2;
+        return more * (act == GPU_F16 ? LIMIT_F16 : LIMIT_BF16);
+    }
     return sharpness == VALUES_WIDE ? backward ? 1e-7 : 1e-8 : LIMIT_FP32;
 }
 
 static const char *way(void)
 {
-    return fused ? "fused" : "plain";
+    static char text[64];
+    snprintf(text, sizeof text, "fused, %s and %s", fwd_by, bwd_by);
+    return fused ? text : "plain";
 }
 
 // What the forward keeps for the backward; the probabilities can be compared, stats are of the fused
@@ -426,6 +442,78 @@ TEST(wide_heads_are_refused)
     CHECK(trial_close(&t));
 }
 
+// ---- The family by cooperative matrices: 64 rows by 32 or 16 columns, widths of 32s, fp16 and bf16 ----
+
+static bool by_coop(gpu_type type)
+{
+    const op_attention a = {.q.type = type, .heads = 1, .hidden = 64};
+    const vkb_device_info *info = vkb_device_get_info(device);
+    attention_kernel kernel;
+    bool all = true;
+    for (attention_pass pass = ATTENTION_FWD; pass <= ATTENTION_BWD_KV; pass++)
+        all = attention_coop_kernel(info, &a, pass, &kernel) && all;
+    return all;
+}
+
+// Few kinds here too: llvmpipe compiles each for seconds, and heads of 128 for a minute. Those, of 96 and 124,
+// were tried by hand.
+TEST(coop_around_tiles)
+{
+    static const uint32_t lengths[] = {2, 15, 17, 32, 33, 63, 64, 65, 97, 130};
+    forward((shape){2, 1, 2, 32}, MASK_NONE, VALUES_NORMAL, 0.1f);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        both((shape){1, lengths[i], 2, i % 2 ? 32 : 24}, MASK_PADDING, VALUES_NORMAL, 0.1f);
+}
+
+TEST(coop_masks)
+{
+    for (mask_kind kind = MASK_NONE; kind <= MASK_SEGMENTS; kind++)
+        both((shape){3, 31, 2, 8}, kind, VALUES_NORMAL, 0.25f);
+    both((shape){2, 66, 2, 16}, MASK_HOLES, VALUES_NORMAL, 0);
+}
+
+TEST(coop_heads_of_fours)
+{
+    both((shape){2, 37, 2, 20}, MASK_HOLES, VALUES_NORMAL, 0.1f);
+    both((shape){1, 70, 1, 4}, MASK_SEGMENTS, VALUES_NORMAL, 0.1f);
+}
+
+TEST(coop_long_rows)
+{
+    both((shape){1, 512, 2, 64}, MASK_SEGMENTS, VALUES_NORMAL, 0.1f);
+    both((shape){1, 510, 1, 64}, MASK_PADDING, VALUES_NORMAL, 0.1f);
+}
+
+TEST(coop_sharp_scores)
+{
+    both((shape){1, 70, 2, 64}, MASK_HOLES, VALUES_WIDE, 0.1f);
+}
+
+// What the one family keeps is what the other one wants.
+TEST(coop_with_the_plain_twin)
+{
+    bwd_by = "tile";
+    both((shape){2, 70, 2, 64}, MASK_SEGMENTS, VALUES_NORMAL, 0.1f);
+    bwd_by = "coop";
+    fwd_by = "tile";
+    both((shape){2, 70, 2, 64}, MASK_SEGMENTS, VALUES_NORMAL, 0.1f);
+    fwd_by = "coop";
+}
+
+static void coop(gpu_type type)
+{
+    act = type;
+    fwd_by = bwd_by = "coop";
+    RUN(coop_around_tiles);
+    RUN(coop_masks);
+    RUN(coop_long_rows);
+    RUN(coop_heads_of_fours);
+    RUN(coop_sharp_scores);
+    RUN(coop_with_the_plain_twin);
+    fwd_by = bwd_by = "tile";
+    act = GPU_F32;
+}
+
 // ---- All ----
 
 static void on_device(vkb_device *dev)
@@ -452,6 +540,13 @@ static void on_device(vkb_device *dev)
     RUN(fused_sharp_scores);
     RUN(halves_fp16);
     RUN(halves_bf16);
+    for (gpu_type type = GPU_F16; type <= GPU_BF16; type++)
+        if (by_coop(type))
+            coop(type);
+        else
+            printf("no attention by cooperative matrices of %s: the device has no such matrices, "
+                   "or too small limits\n",
+                   type == GPU_F16 ? "fp16" : "bf16");
 }
 
 int main(void)
