@@ -1,11 +1,12 @@
-// Speed of attention by both ways, forward and backward: milliseconds, and GFLOP/s of its products.
+// Speed of attention, forward and backward, the plain way and fused by both families: milliseconds, and GFLOP/s of
+// its products.
 //
 //     bench_attention [DEVICE [seconds a figure, 1 [ROWS LENGTH HEADS SIZE]]]
 //
 // Random data, fp32 and fp16, one text a row, dropout 0.1. "record" is what recording took, with the pipelines' building.
 // On software drivers also milliseconds of processor time, which other programs disturb less.
 #include "measure.h"
-#include "ops/ops.h"
+#include "ops/attention.h"
 
 #include <stdio.h>
 
@@ -79,6 +80,15 @@ static vkb_status half_buffer(vkb_device *dev, gpu_view wide, gpu_buffer **out)
     return gpu_run_once(dev, "cast", record_cast, &p);
 }
 
+static bool has_coop(const vkb_device *dev, const op_attention *a)
+{
+    attention_kernel kernel;
+    bool all = true;
+    for (attention_pass pass = ATTENTION_FWD; pass <= ATTENTION_BWD_KV; pass++)
+        all = attention_coop_kernel(vkb_device_get_info(dev), a, pass, &kernel) && all;
+    return all;
+}
+
 static vkb_status run_shape(vkb_device *dev, shape n, gpu_type type, double seconds)
 {
     enum {
@@ -139,8 +149,13 @@ static vkb_status run_shape(vkb_device *dev, shape n, gpu_type type, double seco
     b.way = &b.plain;
     BASE_TRY(run_way(dev, &b, "plain", seconds));
     b.way = &b.fused;
-    BASE_TRY(run_way(dev, &b, "fused", seconds));
+    op_force_attention("tile");
+    BASE_TRY(run_way(dev, &b, "tile", seconds));
+    op_force_attention(NULL);
+    if (has_coop(dev, &b.fused))
+        BASE_TRY(run_way(dev, &b, "coop", seconds));
 cleanup:
+    op_force_attention(NULL);
     for (int i = 0; i < VIEWS; i++)
         gpu_buffer_destroy(&held[i]);
     for (int i = 0; i < ACTS; i++)
