@@ -9,6 +9,7 @@
 // What dropout drops is drawn again in the backward, the same by both. Activations may be of 16 bits: scores,
 // probabilities, sums, and what is kept are fp32 all the same.
 #include "ops/attention.h"
+#include "ops/tune.h"
 
 #include <math.h>
 
@@ -96,8 +97,10 @@ void op_attention_fwd(gpu_stream *s, const op_attention *a)
 {
     if (!has_all(s, "op_attention_fwd", a, false))
         return;
+    if (is_fused(a) && gpu_listener(s))
+        op_products_attention(gpu_listener(s), a);
     if (is_fused(a))
-        attention_fused_fwd(s, a);
+        attention_fused_fwd(s, a, NULL);
     else
         attention_plain_fwd(s, a);
 }
@@ -107,7 +110,7 @@ void op_attention_bwd(gpu_stream *s, const op_attention *a)
     if (!has_all(s, "op_attention_bwd", a, true))
         return;
     if (is_fused(a))
-        attention_fused_bwd(s, a);
+        attention_fused_bwd(s, a, NULL);
     else
         attention_plain_bwd(s, a);
 }

@@ -89,3 +89,12 @@ bool attention_coop_kernel(const vkb_device_info *info, const op_attention *a, a
     };
     return true;
 }
+
+bool attention_has_coop(const vkb_device_info *info, const op_attention *a)
+{
+    attention_kernel kernel;
+    bool all = true;
+    for (attention_pass pass = ATTENTION_FWD; pass <= ATTENTION_BWD_KV; pass++)
+        all = all && attention_coop_kernel(info, a, pass, &kernel);
+    return all;
+}

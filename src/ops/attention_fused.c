@@ -5,6 +5,7 @@
 //   coop  cooperative matrices, of 16-bit activations (attention_coop.c)
 #include "ops/attention.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { TILE_SIZE = 128 }; // shaders/attention_tile.glsl
@@ -44,11 +45,38 @@ static attention_kernel tile_kernel(const vkb_device_info *info, const op_attent
     };
 }
 
-static attention_kernel choose(const vkb_device_info *info, const op_attention *a,
-                               attention_pass pass)
+attention_name attention_name_of(const op_attention *a)
 {
+    attention_name name;
+    snprintf(name.text, sizeof(name.text), "attention %ux%u %ux%u %s%s", a->rows, a->length,
+             a->heads, a->hidden / a->heads, a->q.type == GPU_F16 ? "f16" : "bf16",
+             a->dropout.p > 0 ? " drop" : "");
+    return name;
+}
+
+const char *attention_coop_name(gpu_type type)
+{
+    return type == GPU_F16 ? "attention coop f16" : "attention coop bf16";
+}
+
+// May it be by cooperative matrices, by what is asked for and what is known of them?
+static bool wants_coop(const vkb_device *dev, const op_attention *a, const char *family)
+{
+    if (!family)
+        family = forced_family;
+    if (family)
+        return strcmp(family, "coop") == 0;
+    const char *in_use = gpu_note(dev, GPU_NOTE_IN_USE, attention_name_of(a).text);
+    return !gpu_note(dev, GPU_NOTE_FAULT, attention_coop_name(a->q.type)) &&
+           (!in_use || strcmp(in_use, "coop") == 0);
+}
+
+static attention_kernel choose(const vkb_device *dev, const op_attention *a, attention_pass pass,
+                               const char *family)
+{
+    const vkb_device_info *info = vkb_device_get_info(dev);
     attention_kernel kernel;
-    if ((!forced_family || strcmp(forced_family, "tile") != 0) &&
+    if (a->q.type != GPU_F32 && wants_coop(dev, a, family) &&
         attention_coop_kernel(info, a, pass, &kernel))
         return kernel;
     return tile_kernel(info, a, pass);
@@ -56,11 +84,10 @@ static attention_kernel choose(const vkb_device_info *info, const op_attention *
 
 // products: how many the pass has of [length][length][head size]; tensors: of [rows * length][H], touched;
 // others: its views behind those that all have, empty ones last.
-static void run_pass(gpu_stream *s, const op_attention *a, attention_pass pass, double products,
-                     double tensors, const gpu_view others[OTHERS])
+static void run_pass(gpu_stream *s, const op_attention *a, attention_pass pass, const char *family,
+                     double products, double tensors, const gpu_view others[OTHERS])
 {
-    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
-    const attention_kernel kernel = choose(info, a, pass);
+    const attention_kernel kernel = choose(gpu_stream_device(s), a, pass, family);
     const struct attention_params push = {.rows = a->rows,
                                           .row_length = a->length,
                                           .heads = a->heads,
@@ -84,16 +111,16 @@ static void run_pass(gpu_stream *s, const op_attention *a, attention_pass pass, 
     gpu_run_(s, kernel.kernel, &run);
 }
 
-void attention_fused_fwd(gpu_stream *s, const op_attention *a)
+void attention_fused_fwd(gpu_stream *s, const op_attention *a, const char *family)
 {
-    run_pass(s, a, ATTENTION_FWD, 2, 4, (const gpu_view[OTHERS]){a->context, a->stats});
+    run_pass(s, a, ATTENTION_FWD, family, 2, 4, (const gpu_view[OTHERS]){a->context, a->stats});
 }
 
-void attention_fused_bwd(gpu_stream *s, const op_attention *a)
+void attention_fused_bwd(gpu_stream *s, const op_attention *a, const char *family)
 {
     gpu_view delta = gpu_scratch(s, ATTENTION_SCRATCH, 4ull * a->rows * a->length * a->heads);
-    run_pass(s, a, ATTENTION_BWD_Q, 3, 6,
+    run_pass(s, a, ATTENTION_BWD_Q, family, 3, 6,
              (const gpu_view[OTHERS]){a->context, a->stats, a->dcontext, delta, a->dq});
-    run_pass(s, a, ATTENTION_BWD_KV, 4, 6,
+    run_pass(s, a, ATTENTION_BWD_KV, family, 4, 6,
              (const gpu_view[OTHERS]){a->stats, a->dcontext, delta, a->dk, a->dv});
 }

@@ -36,6 +36,19 @@ void op_products_add(op_products *list, const op_matmul_params *params)
     list->at[list->count++] = (op_product){x.p, name, 1};
 }
 
+void op_products_attention(op_products *list, const op_attention *a)
+{
+    const gpu_type type = a->q.type;
+    op_attention shape = {.rows = a->rows,
+                          .length = a->length,
+                          .heads = a->heads,
+                          .hidden = a->hidden,
+                          .ld = a->ld,
+                          .dropout.p = a->dropout.p};
+    shape.q.type = type;
+    list->attention = shape;
+}
+
 vkb_status op_products_hear(vkb_device *dev, gpu_record_fn record, void *user, op_products *list)
 {
     vkb_status status = gpu_rehearse(dev, "products", record, user, list);
@@ -461,6 +474,8 @@ vkb_status op_tune(vkb_device *dev, const op_products *products, const op_tune_p
     tuner t = {.dev = dev, .params = params};
     vkb_status status = VKB_OK, ended;
     bool alone = false;
+    if (products->attention.rows && first_budget(params, 1) > 0)
+        BASE_TRY(tune_attention(dev, &products->attention, params));
     BASE_TRY(tuner_open(&t, products));
     take_known(&t);
     t.budget = first_budget(params, t.total);

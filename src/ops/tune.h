@@ -2,6 +2,7 @@
 //
 //   tune.c        products of a recording; what is tried when, within a budget; what is remembered
 //   tune_trial.c  one variant of one product: is it right, and how long does it take?
+//   tune_attention.c  the same for attention by cooperative matrices, against its plain twin
 //
 // A variant is trusted only after its numbers were those of the plain family. Before it runs for the first
 // time it is noted as being in trial, so that one that kills the process or the machine is known by the
@@ -23,12 +24,14 @@ typedef struct op_product {
 typedef struct op_products {
     op_product *at;
     size_t count, capacity;
-    bool failed; // memory
+    bool failed;            // memory
+    op_attention attention; // the fused one that was heard, without views; no rows: none was
 } op_products;
 
 // Adds the products that `record` would record.
 vkb_status op_products_hear(vkb_device *dev, gpu_record_fn record, void *user, op_products *list);
 void op_products_add(op_products *list, const op_matmul_params *params); // for matmul.c
+void op_products_attention(op_products *list, const op_attention *a);    // for attention.c
 void op_products_free(op_products *list);
 
 // ---- Tuning ----
@@ -90,5 +93,21 @@ vkb_status tune_duel(const tune_bench *bench, const op_matmul_params *params,
 // Whether bench->right is already what tune_make_right would make.
 bool tune_has_right(const tune_bench *bench, const op_matmul_params *params,
                     const matmul_variant *variant);
+// Submits a stream and waits; *seconds of the kernels in it where the device tells, else of it all.
+vkb_status tune_run_stream(const tune_bench *bench, gpu_stream *s, double expected,
+                           double *seconds);
+// The largest difference as a share of the root mean square; what both left as it was, between rows, is
+// NaN in both and passed over. INFINITY: one has a number where the other has none, or has none at all.
+double tune_error_of(const void *seen, const void *right, gpu_type type, uint64_t count);
+double tune_most_error(gpu_type type); // that is right
+// What went wrong with the recording of one variant says nothing about the others.
+vkb_status tune_as_fault(const tune_bench *bench, vkb_status status, tune_result *out);
+#define TUNE_NAN 0x7FC07FC0u // words of NaN in each type: what is not written is seen
+
+// ---- tune_attention.c ----
+
+// Puts the family of attention's kernels to use that is right and faster, and remembers it. Fails as
+// op_tune does.
+vkb_status tune_attention(vkb_device *dev, const op_attention *a, const op_tune_params *params);
 
 #endif

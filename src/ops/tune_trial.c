@@ -20,9 +20,9 @@ enum {
 #define SUBMISSION 0.005 // seconds that the repeats of a submission should take
 #define HOPELESS 2.0     // so many times slower than the usual one is measured once
 
-// c is filled with it before each product: small and finite in each type, where products have to add.
+// c is filled with it before each product: small and finite in each type, where products have to add; else
+// with TUNE_NAN.
 #define FILLED_WITH 0x3C003C00u
-#define FILLED_NAN 0x7FC07FC0u // else NaN in each type: what is not written is seen
 
 // ---- Operands ----
 
@@ -147,14 +147,12 @@ static void record_run(gpu_stream *s, void *user)
     for (uint32_t i = 0; i < r->repeats; i++) {
         const op_matmul_params p = placed(r->bench, r->params, i);
         if (r->fill)
-            gpu_fill(s, p.c, p.accumulate ? FILLED_WITH : FILLED_NAN);
+            gpu_fill(s, p.c, p.accumulate ? FILLED_WITH : TUNE_NAN);
         matmul_run(s, &p, r->variant);
     }
 }
 
-// Submits a stream and waits; *seconds of the kernels in it where the device tells, else of it all.
-static vkb_status run_stream(const tune_bench *bench, gpu_stream *s, double expected,
-                             double *seconds)
+vkb_status tune_run_stream(const tune_bench *bench, gpu_stream *s, double expected, double *seconds)
 {
     vkb_status status = VKB_OK;
     uint64_t ticket;
@@ -180,7 +178,7 @@ static vkb_status run_once(const run *r, double expected, double *seconds)
     run copy = *r;
     vkb_status status = gpu_record(r->bench->dev, "tuning", true, record_run, &copy, &s);
     if (status == VKB_OK)
-        status = run_stream(r->bench, s, expected, seconds);
+        status = tune_run_stream(r->bench, s, expected, seconds);
     gpu_stream_destroy(&s);
     return status;
 }
@@ -190,7 +188,7 @@ static vkb_status run_once(const run *r, double expected, double *seconds)
 // How far a result may be from the plain family's, of its root mean square: fp32 sums in another order,
 // or with other roundings, differ by some 1e-6; the step from one 16-bit number to the next is 2^-10
 // (fp16) or 2^-7 (bf16) of the largest, which is about five times the mean. What is wrong differs by 1.
-static double most_error(gpu_type type)
+double tune_most_error(gpu_type type)
 {
     return type == GPU_F32 ? 1e-4 : type == GPU_F16 ? 0.02 : 0.15;
 }
@@ -203,9 +201,7 @@ static double value_at(const void *data, gpu_type type, uint64_t i)
     return type == GPU_F16 ? half_to_float(half) : bfloat_to_float(half);
 }
 
-// The largest difference as a share of the root mean square; what both left as it was, between rows, is
-// NaN in both and passed over. INFINITY: one has a number where the other has none, or has none at all.
-static double error_of(const void *seen, const void *right, gpu_type type, uint64_t count)
+double tune_error_of(const void *seen, const void *right, gpu_type type, uint64_t count)
 {
     double largest = 0, squares = 0;
     uint64_t numbers = 0;
@@ -277,8 +273,7 @@ bool tune_has_right(const tune_bench *bench, const op_matmul_params *params,
     return bench->right && memcmp(&p, &bench->right_of, sizeof(p)) == 0;
 }
 
-// What went wrong with the recording of one variant says nothing about the others.
-static vkb_status as_fault(const tune_bench *bench, vkb_status status, tune_result *out)
+vkb_status tune_as_fault(const tune_bench *bench, vkb_status status, tune_result *out)
 {
     if (status != VKB_FAILED && status != VKB_BAD_ARGUMENT)
         return status;
@@ -302,7 +297,7 @@ vkb_status tune_make_right(tune_bench *bench, const op_matmul_params *params,
         free(bench->right);
         bench->right = NULL;
     }
-    return as_fault(bench, status, out);
+    return tune_as_fault(bench, status, out);
 }
 
 static vkb_status check_numbers(const tune_bench *bench, const matmul_variant *variant,
@@ -313,8 +308,8 @@ static vkb_status check_numbers(const tune_bench *bench, const matmul_variant *v
     double seconds, error;
     vkb_status status = VKB_OK;
     BASE_TRY(result_of(bench, &bench->right_of, variant, &seconds, &seen));
-    error = error_of(seen, bench->right, c.type, c.bytes / gpu_type_bytes(c.type));
-    if (!(error <= most_error(c.type)))
+    error = tune_error_of(seen, bench->right, c.type, c.bytes / gpu_type_bytes(c.type));
+    if (!(error <= tune_most_error(c.type)))
         snprintf(out->fault, sizeof(out->fault), "gave wrong numbers (off by %.2g of their size)",
                  error);
 cleanup:
@@ -348,7 +343,7 @@ static vkb_status check_sparsely(const tune_bench *bench, gpu_view c, tune_resul
         squares += right * right;
     }
     if (bench->usual_seconds > 0 &&
-        !(largest <= most_error(c.type) * sqrt(squares / (double)(SPARSE_PARTS * each))))
+        !(largest <= tune_most_error(c.type) * sqrt(squares / (double)(SPARSE_PARTS * each))))
         snprintf(out->fault, sizeof(out->fault), "gave wrong numbers where the product is large");
     if (bench->usual_seconds <= 0)
         memcpy(bench->sparse_usual, seen, sizeof(seen));
@@ -376,7 +371,7 @@ static vkb_status measure(const tune_bench *bench, const run *once, double took,
     BASE_TRY(gpu_record(bench->dev, "tuning", true, record_run, &r, &s));
     end = clock_seconds() + bench->enough;
     while (count < MOST_TIMES && (count < LEAST_TIMES || clock_seconds() < end)) {
-        BASE_TRY(run_stream(bench, s, r.repeats * took, &times[count]));
+        BASE_TRY(tune_run_stream(bench, s, r.repeats * took, &times[count]));
         count++;
     }
     qsort(times, count, sizeof(*times), by_size);
@@ -405,7 +400,7 @@ vkb_status tune_duel(const tune_bench *bench, const op_matmul_params *params,
     end = clock_seconds() + 2 * bench->enough;
     while (count < MOST_TIMES && (count < LEAST_TIMES || clock_seconds() < end)) {
         for (int i = 0; i < 2; i++)
-            BASE_TRY(run_stream(bench, s[i], repeats * seconds[i], &times[i][count]));
+            BASE_TRY(tune_run_stream(bench, s[i], repeats * seconds[i], &times[i][count]));
         count++;
     }
     for (int i = 0; i < 2; i++) {
@@ -440,5 +435,5 @@ vkb_status tune_try(tune_bench *bench, const op_matmul_params *params,
         BASE_TRY(measure(bench, &once, took, &took));
     out->seconds = took;
 cleanup:
-    return as_fault(bench, status, out);
+    return tune_as_fault(bench, status, out);
 }

@@ -80,15 +80,6 @@ static vkb_status half_buffer(vkb_device *dev, gpu_view wide, gpu_buffer **out)
     return gpu_run_once(dev, "cast", record_cast, &p);
 }
 
-static bool has_coop(const vkb_device *dev, const op_attention *a)
-{
-    attention_kernel kernel;
-    bool all = true;
-    for (attention_pass pass = ATTENTION_FWD; pass <= ATTENTION_BWD_KV; pass++)
-        all = attention_coop_kernel(vkb_device_get_info(dev), a, pass, &kernel) && all;
-    return all;
-}
-
 static vkb_status run_shape(vkb_device *dev, shape n, gpu_type type, double seconds)
 {
     enum {
@@ -152,7 +143,7 @@ static vkb_status run_shape(vkb_device *dev, shape n, gpu_type type, double seco
     op_force_attention("tile");
     BASE_TRY(run_way(dev, &b, "tile", seconds));
     op_force_attention(NULL);
-    if (has_coop(dev, &b.fused))
+    if (attention_has_coop(vkb_device_get_info(dev), &b.fused))
         BASE_TRY(run_way(dev, &b, "coop", seconds));
 cleanup:
     op_force_attention(NULL);

@@ -447,12 +447,7 @@ TEST(wide_heads_are_refused)
 static bool by_coop(gpu_type type)
 {
     const op_attention a = {.q.type = type, .heads = 1, .hidden = 64};
-    const vkb_device_info *info = vkb_device_get_info(device);
-    attention_kernel kernel;
-    bool all = true;
-    for (attention_pass pass = ATTENTION_FWD; pass <= ATTENTION_BWD_KV; pass++)
-        all = attention_coop_kernel(info, &a, pass, &kernel) && all;
-    return all;
+    return attention_has_coop(vkb_device_get_info(device), &a);
 }
 
 // Few kinds here too: llvmpipe compiles each for seconds, and heads of 128 for a minute. Those, of 96 and 124,
