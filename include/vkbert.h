@@ -739,7 +739,8 @@ VKB_API void vkb_profile_free(vkb_profile **profile);
 // after its numbers were those of the plain kernel, and remembers the choices in the user's cache folder,
 // for this device and driver. A variant that fails, hangs, is wrong, or loses the device is noted there, and
 // not used again by anything, tuned or not; the log says so. Sums may be in another order from variant to
-// variant: a run that was tuned differs in its last bits from one that was not. A checkpoint names what its
+// variant: a run that was tuned differs in its last bits from one that was not. The same goes for attention
+// by cooperative matrices, tried against its plain twin. A checkpoint names what its
 // run used, and a resumed run uses the same, so that it equals an uninterrupted one.
 
 typedef struct vkb_tune_params { // 0: the default in brackets

@@ -22,7 +22,7 @@ uint32_t attention_stride(const op_attention *a);
 
 void attention_plain_fwd(gpu_stream *s, const op_attention *a);
 void attention_plain_bwd(gpu_stream *s, const op_attention *a);
-// family: "tile" or "coop", which it must admit; NULL: what is in use, else the best guess.
+// family: "tile", or "coop" for the passes that the device admits; NULL: what is in use, else the best guess.
 void attention_fused_fwd(gpu_stream *s, const op_attention *a, const char *family);
 void attention_fused_bwd(gpu_stream *s, const op_attention *a, const char *family);
 
@@ -38,7 +38,7 @@ typedef struct attention_kernel {
 // False: the device does not admit this pass by cooperative matrices, by its features and limits.
 bool attention_coop_kernel(const vkb_device_info *info, const op_attention *a, attention_pass pass,
                            attention_kernel *out);
-bool attention_has_coop(const vkb_device_info *info, const op_attention *a); // all three passes
+bool attention_has_coop(const vkb_device_info *info, const op_attention *a); // any of the passes
 
 // Of notes (gpu_note): what the choice of a family is kept under, and a fault of cooperative matrices.
 typedef struct attention_name {

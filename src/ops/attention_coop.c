@@ -2,6 +2,10 @@
 // fragments, and the most columns a tile, that its limits have room for (shaders/attention_coop.glsl).
 #include "ops/attention.h"
 
+// Where subgroups may be smaller than 32 (Intel's), registers are a subgroup's, which its lanes share, and
+// an invocation of the smallest that holds more spills (shaders/README.md).
+enum { MOST_WORDS = 64 };
+
 typedef struct coop {
     attention_pass pass;
     uint32_t width, cols, lanes;
@@ -43,10 +47,21 @@ static uint32_t shared_bytes(const coop *c)
            others;
 }
 
+// Words that an invocation holds all the time: sums, and fragments of its rows.
+static uint32_t held_words(const coop *c)
+{
+    static const uint32_t halves[] = {
+        [ATTENTION_FWD] = 3, [ATTENTION_BWD_Q] = 4, [ATTENTION_BWD_KV] = 6};
+    return c->width * c->f->m / c->lanes * halves[c->pass] / 2;
+}
+
 static bool fits(const vkb_device_info *info, const coop *c)
 {
     const vkb_cooperative_matrix *f = c->f;
-    return ATTENTION_ROWS % f->m == 0 && c->lanes % f->m == 0 && c->cols % f->n == 0 &&
+    const bool scarce =
+        info->min_subgroup_size < 32 && info->min_subgroup_size != info->max_subgroup_size;
+    return (!scarce || held_words(c) * c->lanes <= MOST_WORDS * info->min_subgroup_size) &&
+           ATTENTION_ROWS % f->m == 0 && c->lanes % f->m == 0 && c->cols % f->n == 0 &&
            c->cols % f->k == 0 && c->width % f->n == 0 && chunk_of(c) % f->k == 0 &&
            c->lanes <= strip_fours(c) &&
            ATTENTION_ROWS / f->m * c->lanes <= info->max_workgroup_invocations &&
@@ -93,8 +108,8 @@ bool attention_coop_kernel(const vkb_device_info *info, const op_attention *a, a
 bool attention_has_coop(const vkb_device_info *info, const op_attention *a)
 {
     attention_kernel kernel;
-    bool all = true;
+    bool any = false;
     for (attention_pass pass = ATTENTION_FWD; pass <= ATTENTION_BWD_KV; pass++)
-        all = all && attention_coop_kernel(info, a, pass, &kernel);
-    return all;
+        any = any || attention_coop_kernel(info, a, pass, &kernel);
+    return any;
 }

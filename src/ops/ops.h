@@ -67,7 +67,8 @@ void op_force_variant(op_variant variant);
 // The same for the family of kernels of products, by name (matmul.h): it goes first wherever it admits
 // the product. NULL ends it.
 void op_force_matmul(const char *family);
-// And for the family of fused kernels of attention: "tile" wherever it is fused. NULL ends it.
+// And for the family of fused kernels of attention: "tile", or "coop" where the device admits it, whatever
+// is known of it. NULL ends it.
 void op_force_attention(const char *family);
 
 // ---- columns.c: sums[n] (+)= sum over rows of x[rows][cols], bias gradients ----
