@@ -13,6 +13,11 @@ has it), gradient norm clipped at 1. vkbert runs its `bench train` (--tune befor
     gather           the head on the masked rows only
     gather+compile   that through torch.compile: the best that a PyTorch user would write
 
+With --text, a file of lines, the rows are its lines: in PyTorch a line a row, padded to the longest of its batch, as run_mlm
+--line_by_line has them, in vkbert packed (`train --packing`); what counts is tokens/s without the padding.
+
+    tools/compare_pytorch.py --text lines.txt --tokenizer FOLDER --presets mini --modes eager gather
+
 --batch is of the first length; longer rows get fewer of them, so that a step has as many tokens. Both programs run
 --rounds times, one after the other, so that a machine that is slow for a while is slow for both; medians over all rounds are
 compared. It needs torch and transformers; a mode that fails (no compiler, no memory) is a line of the table that says so.
@@ -21,10 +26,12 @@ import argparse
 import json
 import os
 import platform
+import re
 import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -54,12 +61,17 @@ def arguments():
     add("--vocab", type=int, default=30522, help="[30522]")
     add("--precisions", nargs="+", choices=TYPES, default=["fp32"], help="[fp32]")
     add("--modes", nargs="+", choices=MODES, default=["gather"], help="PyTorch's [gather]")
+    add("--text", help="a file of lines, instead of random rows")
+    add("--tokenizer", help="with --text: a folder with vocab.txt, whose size --vocab then is")
     add("--rounds", type=int, default=3, help="of each program in turn [3]")
     add("--steps", type=int, default=5, help="that are timed in a round [5]")
     add("--tune", action="store_true", help="let vkbert measure its kernels first")
     add("--output", help="write the table there too, as Markdown")
     add("--json", help="write everything there as one JSON document")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if bool(args.text) != bool(args.tokenizer):
+        parser.error("--text and --tokenizer go together")
+    return args
 
 
 # ---- PyTorch ----
@@ -85,8 +97,41 @@ def torch_device_name(device):
     return f"CPU, {torch.get_num_threads()} threads"
 
 
+class RandomRows:
+    """Batches of random tokens, with a fixed number of masked ones: a shape that changes would be compiled again."""
+
+    def __init__(self, device, work):
+        self.device = device
+        self.ids = torch.randint(5, work["vocab"], (work["batch"], work["length"]), device=device)
+
+    def next(self):
+        """(ids, attention_mask or None, places of the masked tokens, how many rows)"""
+        places = torch.randperm(self.ids.numel(), device=self.device)[:round(0.15 * self.ids.numel())]
+        return self.ids, None, places, len(self.ids)
+
+
+class TextLines:
+    """Batches of lines of a text in random order, each batch as long as its longest line."""
+
+    def __init__(self, device, work):
+        self.device, self.batch = device, work["batch"]
+        tokenizer = transformers.BertTokenizerFast.from_pretrained(work["tokenizer"])
+        with open(work["text"], encoding="utf-8") as file:
+            lines = [line.strip() for line in file if line.strip()]
+        self.rows = tokenizer(lines, truncation=True, max_length=work["length"])["input_ids"]
+
+    def next(self):
+        """The same, but for the last: how many tokens that are no padding"""
+        rows = [self.rows[i] for i in torch.randperm(len(self.rows))[:self.batch]]
+        longest = max(map(len, rows))
+        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self.device)
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device)
+        wanted = (torch.rand(ids.shape, device=self.device) < 0.15) & (mask == 1) & (ids != 101) & (ids != 102)
+        return ids, mask, wanted.flatten().nonzero().flatten(), sum(map(len, rows))
+
+
 class PyTorchStep:
-    """One training step in one of the modes."""
+    """Training steps in one of the modes."""
 
     def __init__(self, device, work, mode):
         layers, hidden = PRESETS[work["preset"]]
@@ -96,43 +141,44 @@ class PyTorchStep:
             vocab_size=work["vocab"], hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=max(1, hidden // 64),
             intermediate_size=4 * hidden, max_position_embeddings=max(512, work["length"]))).to(device).train()
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-4, weight_decay=0.01, fused=device == "cuda")
-        self.ids = torch.randint(5, work["vocab"], (work["batch"], work["length"]), device=device)
-        # A fixed number of masked tokens: a shape that changes would be compiled again.
-        self.masked = round(0.15 * self.ids.numel())
+        self.rows = TextLines(device, work) if work["text"] else RandomRows(device, work)
         self.scaler = torch.amp.GradScaler(device, enabled=self.type is torch.float16 and device != "cpu")
         self.loss = torch.compile(self.loss_of) if mode.endswith("compile") else self.loss_of
 
-    def loss_of(self, inputs, places):
-        wanted = self.ids.flatten()[places]
+    def loss_of(self, ids, mask, places):
+        wanted = ids.flatten()[places]
+        inputs = ids.flatten().index_put((places,), torch.tensor(4, device=self.device)).view_as(ids)
         if self.gather:
-            hidden = self.model.bert(inputs)[0]
+            hidden = self.model.bert(inputs, attention_mask=mask)[0]
             logits = self.model.cls(hidden.flatten(0, 1)[places])
             return torch.nn.functional.cross_entropy(logits.float(), wanted)
         labels = torch.full_like(inputs, -100).flatten().index_put((places,), wanted).view_as(inputs)
-        return self.model(inputs, labels=labels).loss
+        return self.model(inputs, attention_mask=mask, labels=labels).loss
 
     def run(self):
-        places = torch.randperm(self.ids.numel(), device=self.device)[:self.masked]
-        inputs = self.ids.flatten().index_put((places,), torch.tensor(4, device=self.device)).view_as(self.ids)
+        """One step; how many rows, or tokens, it had."""
+        ids, mask, places, count = self.rows.next()
         with torch.autocast(self.device, dtype=self.type, enabled=self.type is not None):
-            loss = self.loss(inputs, places)
+            loss = self.loss(ids, mask, places)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.scaler.step(self.optimiser)
         self.scaler.update()
+        return count
 
     def wait(self):
         if self.device != "cpu":
             getattr(torch, self.device).synchronize()
 
     def seconds(self):
+        """Of one row, or of one token, in one step."""
         self.wait()
         start = time.perf_counter()
-        self.run()
+        count = self.run()
         self.wait()
-        return time.perf_counter() - start
+        return (time.perf_counter() - start) / count
 
     def memory(self):
         """Peak bytes on the device; None where it does not say."""
@@ -143,10 +189,18 @@ class PyTorchStep:
 
 # ---- vkbert ----
 
-def vkbert_command(args, work, steps):
+def vkbert_command(args, work, steps, folder):
     _, hidden = PRESETS[work["preset"]]
     config = {"vocab_size": work["vocab"], "num_attention_heads": max(1, hidden // 64),
               "max_position_embeddings": max(512, work["length"])}
+    if work["text"]:
+        del config["vocab_size"]
+        return [args.vkbert, "train", "--size", work["preset"], "--config_overrides",
+                ",".join(f"{key}={value}" for key, value in config.items()), "--tokenizer_name", work["tokenizer"],
+                "--train_file", work["text"], "--validation_split_percentage", "0", "--packing", "--max_seq_length", str(work["length"]),
+                "--per_device_train_batch_size", str(work["batch"]), "--max_steps", str(steps + 2), "--logging_steps", "1",
+                "--save_strategy", "no", "--no-tune", "--precision", work["precision"], "--do_train", "--overwrite_output_dir",
+                "--output_dir", folder] + (["--device", args.device] if args.device else [])
     command = [args.vkbert, "bench", "train", "--json", "--quiet", "--size", work["preset"], "--config_overrides",
                ",".join(f"{key}={value}" for key, value in config.items()), "--batch", str(work["batch"]),
                "--length", str(work["length"]), "--steps", str(steps), "--precision", work["precision"]]
@@ -165,7 +219,7 @@ def gpu_memory_of(pid):
 
 
 def run_vkbert(command, watch):
-    """The result of bench train, with peak_bytes where they are known."""
+    """What it printed, what it logged, and its peak bytes where they are known."""
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     seen = [0]
 
@@ -179,9 +233,19 @@ def run_vkbert(command, watch):
     watcher.join()
     if child.returncode:
         raise RuntimeError(errors.strip().splitlines()[-1] if errors.strip() else f"exit code {child.returncode}")
-    result = json.loads(out)
-    result["peak_bytes"] = seen[0] or None
-    return result
+    return out, errors, seen[0] or None
+
+
+def time_vkbert(args, work, device):
+    """(seconds a row, or a token, peak bytes or None, name of the device)"""
+    with tempfile.TemporaryDirectory() as folder:
+        out, log, peak = run_vkbert(vkbert_command(args, work, args.steps, folder), device == "cuda")
+        if not work["text"]:
+            result = json.loads(out)
+            return result["step_seconds"] / work["batch"], peak, f"{result['device']}, {result['driver']}"
+        with open(os.path.join(folder, "metrics.jsonl"), encoding="utf-8") as file:
+            paces = [json.loads(line)["tokens_per_second"] for line in file]
+        return 1 / statistics.median(paces[2:]), peak, re.search("^device: (.*)", log, re.MULTILINE)[1]
 
 
 # ---- One kind of work ----
@@ -210,14 +274,13 @@ def compare(args, device, work):
     rows.append(own)
     try:
         if args.tune:
-            run_vkbert(vkbert_command(args, work, 1) + ["--tune"], False)
+            run_vkbert(vkbert_command(args, {**work, "text": None}, 1, "") + ["--tune"], False)
         for _ in range(args.rounds):
             for step, row in steps.values():
                 row["times"].append(statistics.median(step.seconds() for _ in range(args.steps)))
-            result = run_vkbert(vkbert_command(args, work, args.steps), device == "cuda")
-            own["times"].append(result["step_seconds"])
-            own["peak_bytes"] = max(own["peak_bytes"] or 0, result["peak_bytes"] or 0) or None
-            own["device"] = f"{result['device']}, {result['driver']}"
+            seconds, peak, own["device"] = time_vkbert(args, work, device)
+            own["times"].append(seconds)
+            own["peak_bytes"] = max(own["peak_bytes"] or 0, peak or 0) or None
     except (RuntimeError, OSError, ValueError) as error:
         own["error"] = one_line(error)
     for row in rows:
@@ -228,20 +291,20 @@ def compare(args, device, work):
 
 # ---- Results ----
 
-def table(results):
-    lines = ["| model | rows x length | precision | program | ms a step | sequences/s | peak GiB | vkbert / it |",
-             "|---|---|---|---|---|---|---|---|"]
+def table(results, unit):
+    lines = [f"| model | rows x length | precision | program | {unit}/s | peak GiB | vkbert / it |",
+             "|---|---|---|---|---|---|---|"]
     for work, rows in results:
         ours = rows[-1]["seconds"]
         for row in rows:
             name = f"{row['program']} {row['mode']}".strip()
             start = f"| {work['preset']} | {work['batch']} x {work['length']} | {work['precision']} | {name} "
             if not row["seconds"]:
-                lines.append(start + f"| {row.get('error', 'not run')} | | | |")
+                lines.append(start + f"| {row.get('error', 'not run')} | | |")
                 continue
             memory = f"{row['peak_bytes'] / 2**30:.2f}" if row["peak_bytes"] else ""
             ratio = f"{row['seconds'] / ours:.2f}x" if ours and row is not rows[-1] else ""
-            lines.append(start + f"| {1e3 * row['seconds']:.1f} | {work['batch'] / row['seconds']:.1f} | {memory} | {ratio} |")
+            lines.append(start + f"| {1 / row['seconds']:.4g} | {memory} | {ratio} |")
     return "\n".join(lines)
 
 
@@ -250,7 +313,11 @@ def main():
     device = torch_device(args.torch_device)
     if not args.device and device == "cpu":
         args.device = "cpu"
-    works = [{"preset": preset, "length": length, "batch": max(1, args.batch * args.lengths[0] // length),
+    if args.tokenizer:
+        with open(os.path.join(args.tokenizer, "vocab.txt"), encoding="utf-8") as file:
+            args.vocab = sum(1 for _ in file)
+    unit = "tokens" if args.text else "sequences"
+    works = [{"text": args.text, "tokenizer": args.tokenizer, "preset": preset, "length": length, "batch": max(1, args.batch * args.lengths[0] // length),
               "precision": precision, "vocab": args.vocab}
              for preset in args.presets for length in args.lengths for precision in args.precisions]
     results = [(work, compare(args, device, work)) for work in works]
@@ -259,8 +326,8 @@ def main():
     version = subprocess.run([args.vkbert, "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout
     head = (f"PyTorch {torch.__version__}, transformers {transformers.__version__}, {torch_device_name(device)}; "
             f"{version.splitlines()[0] if version else 'vkbert'}, {ours}; medians of {args.rounds} rounds of {args.steps} steps; "
-            "the last column: sequences/s of vkbert over the row's.")
-    text = f"`{command}`\n\n{head}\n\n{table(results)}\n"
+            f"the last column: {unit}/s of vkbert over the row's.")
+    text = f"`{command}`\n\n{head}\n\n{table(results, unit)}\n"
     print(text)
     if args.output:
         with open(args.output, "w", encoding="utf-8") as file:
