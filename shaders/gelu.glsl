@@ -1,5 +1,5 @@
-// GELU x * Phi(x), Phi the normal distribution, and its slope Phi(x) + x * phi(x), in two forms.
-layout(constant_id = 3) const uint TANH = 0;
+// GELU x * Phi(x), Phi the normal distribution, and its slope Phi(x) + x * phi(x), in two forms: a
+// kernel declares TANH, then includes this.
 
 // tanh form: Phi(x) is about (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)),
 // u = sqrt(2/pi) (x + 0.044715 x^3)

@@ -9,6 +9,8 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "params.h"
 #include "columns.glsl"
+
+layout(constant_id = 3) const uint TANH = 0;
 #include "gelu.glsl"
 
 ACT4_IN(0, x)

@@ -6,6 +6,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"
 #include "four.glsl"
+
+layout(constant_id = 3) const uint TANH = 0;
 #include "gelu.glsl"
 
 ACT4_IN(0, x)

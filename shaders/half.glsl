@@ -1,5 +1,7 @@
 // Four 16-bit floats in two words, which every device can read: fp16 (format 2) or bf16 (3), the numbers
 // of row4.glsl's FORMAT.
+#ifndef VKB_HALF_GLSL
+#define VKB_HALF_GLSL
 
 // To the nearest bf16, ties to even, in the upper half; NaN stays NaN.
 uvec4 half_bfloat(vec4 v)
@@ -23,3 +25,5 @@ uvec2 half_pack(uint format, vec4 v)
     }
     return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
 }
+
+#endif

@@ -4,7 +4,9 @@
 //   0  a     ELEMENT  in        2  bias  f32[n]  in, only read when has_bias
 //   1  b     ELEMENT  in        3  c     f32, fp16 or bf16 [m][ldc]  out, added to when accumulate
 //
-// c[m][n] = alpha * sum over k of a * b (+ bias[n]) (+ c), batch index in z.
+//   4 to 7: epilogue.glsl
+//
+// c[m][n] = alpha * sum over k of a * b (+ bias[n]) (+ c), batch index in z; or what follows it (EPILOGUE).
 //
 // A workgroup computes TILE_M x TILE_N of c, a subgroup SUB_M x SUB_N of them in fragments of
 // FM x FN x FK, which the device advertises. Tiles of TILE_K deep are staged in shared memory as the
@@ -15,15 +17,18 @@
 // Constants: 0 workgroup size = subgroups * LANES; 1, 2 the operand is stored k-major: a [k][m], b [k][n],
 // else a [m][k], b [n][k]; 3 C_FORMAT as in row4.glsl; 4 to 6 TILE_M, TILE_N, TILE_K; 7, 8 SUB_M, SUB_N;
 // 9 to 11 FM, FN, FK; 12 the subgroup's size LANES; 13 WIDE: rows and strides are multiples of eight,
-// else of four; 14 BAND: so many rows of tiles are walked together, their b stays in the cache.
+// else of four; 14 BAND: so many rows of tiles are walked together, their b stays in the cache;
+// 15 EPILOGUE: chunks of its sums are of SUB_M rows; 16 ACROSS: an epilogue gets sums by rows of so many
+// fragments, which have place in tile_a for each subgroup, and of which an invocation that goes through them
+// by LANES keeps to the same columns.
 // Grid: n / TILE_N, m / TILE_M, batch.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_shader_explicit_arithmetic_types : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
-#include "half.glsl"
 #include "params_matmul.h"
+#include "params_step.h"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint A_K_MAJOR = 0;
@@ -40,6 +45,8 @@ layout(constant_id = 11) const uint FK = 16;
 layout(constant_id = 12) const uint LANES = 32;
 layout(constant_id = 13) const uint WIDE = 1;
 layout(constant_id = 14) const uint BAND = 4;
+layout(constant_id = 15) const uint EPILOGUE = 0;
+layout(constant_id = 16) const uint ACROSS = 1;
 
 layout(set = 0, binding = 0) readonly buffer a_eights { uvec4 a8[]; };
 layout(set = 0, binding = 0) readonly buffer a_fours { uvec2 a4[]; };
@@ -50,6 +57,9 @@ layout(set = 0, binding = 3) buffer c_floats { float c[]; };
 layout(set = 0, binding = 3) buffer c_fours { vec4 c4[]; };
 layout(set = 0, binding = 3) buffer c_halves { uvec2 c2[]; };
 layout(push_constant) uniform push { matmul_params p; };
+
+#define FORMAT C_FORMAT
+#include "epilogue.glsl"
 
 const uint SUBGROUPS = (TILE_M / SUB_M) * (TILE_N / SUB_N);
 const uint SIZE = SUBGROUPS * LANES;
@@ -127,7 +137,7 @@ uvec2 tile_of_group()
     return uvec2(first + at % rows, at / rows);
 }
 
-// What becomes of four neighbours of c, of which `end - n` are there: the place for whatever is fused.
+// Four neighbours of c, of which `end - n` are there.
 vec4 finish(vec4 sum, uint n, uint end)
 {
     vec4 v = p.alpha * sum;
@@ -154,6 +164,23 @@ void store_four(uint at, uint n, vec4 sum)
             if (n + e < p.n)
                 c[at + e] = p.accumulate != 0 ? c[at + e] + v[e] : v[e];
     }
+}
+
+// What the invocations of a subgroup found of the same columns, in their order: the same bits each time.
+void put_sums(uint m0, uint n0, uint own, vec4 mine)
+{
+    const uint fours = ACROSS * FN / 4, held = LANES < FM * fours ? LANES : FM * fours;
+    uint me = gl_SubgroupInvocationID, n = n0 + me * 4;
+    if (me < held)
+        tile_a[own + me] = floatBitsToUint(mine);
+    subgroupBarrier();
+    if (me < fours && m0 < p.m && n < p.n) {
+        vec4 sum = vec4(0);
+        for (uint i = me; i < held; i += fours)
+            sum += uintBitsToFloat(tile_a[own + i]);
+        partial_put(m0 / SUB_M * p.n + n, (m0 / SUB_M + 1) * p.n, sum);
+    }
+    subgroupBarrier();
 }
 
 void main()
@@ -196,6 +223,33 @@ void main()
                     sum[i * (SUB_N / FN) + j] = coopMatMulAdd(x[i], y, sum[i * (SUB_N / FN) + j]);
             }
         }
+    }
+
+    if (EPILOGUE != 0) {
+        // A loop in which its text stands but once for each row of fragments: it is long.
+        const uint fours = ACROSS * FN / 4, row = fours + 1;
+        uint own = gl_SubgroupID * FM * row;
+        fused_begin();
+        barrier(); // the last tiles have been read
+        [[unroll]] for (uint part = 0; part < SUB_N / FN; part += ACROSS) {
+            uint column0 = n0 + sub_n + part * FN;
+            vec4 columns = vec4(0);
+            [[unroll]] for (uint i = 0; i < SUB_M / FM; i++) {
+                [[unroll]] for (uint j = 0; j < ACROSS; j++)
+                    coopMatStore(sum[i * (SUB_N / FN) + part + j], tile_a, own + j * (FN / 4), row,
+                                 gl_CooperativeMatrixLayoutRowMajor);
+                subgroupBarrier();
+                [[dont_unroll]] for (uint q = gl_SubgroupInvocationID; q < FM * fours; q += LANES) {
+                    uint m = m0 + sub_m + i * FM + q / fours, n = column0 + q % fours * 4;
+                    if (m < p.m && n < p.n)
+                        columns += fused_put(m, n, uintBitsToFloat(tile_a[own + q / fours * row + q % fours]));
+                }
+                subgroupBarrier();
+            }
+            if (THEN == MATMUL_GELU_BACK)
+                put_sums(m0 + sub_m, column0, own, columns);
+        }
+        return;
     }
 
     uint c0 = batch_start(p.c_outer, p.c_inner), own = gl_SubgroupID * (FM * FN / 4);

@@ -1,4 +1,5 @@
-// Rows of fp32 or 16-bit numbers, four elements a turn. FORMAT, specialisation constant 2, is the
+// Rows of fp32 or 16-bit numbers, four elements a turn. FORMAT, specialisation constant 2 unless the kernel
+// defines it as another, is the
 // activations' type, and whether all rows begin and end at a multiple of four:
 //   0  fp32, of any length: elements one by one     2  fp16, multiples of four
 //   1  fp32, multiples of four: vec4s               3  bf16, multiples of four
@@ -14,7 +15,9 @@
 // 16-bit numbers are read as words of two, which every device can: arithmetic is fp32 always.
 #include "half.glsl"
 
+#ifndef FORMAT
 layout(constant_id = 2) const uint FORMAT = 0;
+#endif
 #define IN_FOURS (FORMAT != 0)
 #define IS_HALF  (FORMAT >= 2)
 

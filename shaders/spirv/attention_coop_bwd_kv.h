@@ -1,4 +1,4 @@
-// Sources dceac03b125b68f5ef54fbe8bd6ab4b54b23b72680ba200f67e824726be7d0bd, glslang 11:15.2.0
+// Sources 435f600b02228997be2825dd9c24b7ef899568241aa45e04bc7c8dd6ac42a8b5, glslang 11:15.2.0
 	// 1115.2.0
 	 #pragma once
 const uint32_t spirv_attention_coop_bwd_kv[] = {

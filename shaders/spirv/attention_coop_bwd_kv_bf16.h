@@ -1,4 +1,4 @@
-// Sources 3ac796ed2fbdb7598e31b0d3432515e76daeb3233c801dbb726182c2569fef47, glslang 11:16.6.0
+// Sources 4d70eecf33713a5e793bafdddf497736b910c9036620989495d1c1b7ce7037ee, glslang 11:16.6.0
 	// 1116.6.0
 	 #pragma once
 const uint32_t spirv_attention_coop_bwd_kv_bf16[] = {

@@ -1,4 +1,4 @@
-// Sources 8b0d7a0e5365191ec350388c5e456fd3f01c7d2ab7856b25e3b71789626ca991, glslang 11:15.2.0
+// Sources f45ba60bb0989535a4e8c537d0bd0fa911777b5b52f63419a73c6e692a171155, glslang 11:15.2.0
 	// 1115.2.0
 	 #pragma once
 const uint32_t spirv_attention_coop_bwd_q[] = {

@@ -1,4 +1,4 @@
-// Sources 0051d05824fd4bdf368040678aecb1e86720b2d49cafe4a173fa6c9a0f1b7d66, glslang 11:16.6.0
+// Sources fb56f2bed61437b472ba85a6b1f8aae884d11eab3799571d1235a3840f57b50f, glslang 11:16.6.0
 	// 1116.6.0
 	 #pragma once
 const uint32_t spirv_attention_coop_bwd_q_bf16[] = {

@@ -1,4 +1,4 @@
-// Sources ae7ef7ceb15cddccef5a699476e6c15b54555e4146bf0454cbeebe8b5c2e12f1, glslang 11:15.2.0
+// Sources 8c9cb27eff09ff58c45494a54807dc72447bc9fe51b38cb22c69d06ead73c9a2, glslang 11:15.2.0
 	// 1115.2.0
 	 #pragma once
 const uint32_t spirv_attention_coop_fwd[] = {

@@ -1,4 +1,4 @@
-// Sources 70d680f2c7b3671f326ee955f49266959ed72ae63af81430faf0481f509798d4, glslang 11:16.6.0
+// Sources 20509f5c88a59aa592c872e5bf57fccbafc5eca0889cf9abab2502c44e882fa2, glslang 11:16.6.0
 	// 1116.6.0
 	 #pragma once
 const uint32_t spirv_attention_coop_fwd_bf16[] = {

@@ -12,7 +12,7 @@
 
 #include "base/context.h"
 
-enum { GPU_MAX_BINDINGS = 12, GPU_MAX_SPEC = 16, GPU_MAX_SCRATCH = 5 };
+enum { GPU_MAX_BINDINGS = 12, GPU_MAX_SPEC = 17, GPU_MAX_SCRATCH = 5 };
 
 vkb_context *gpu_context(const vkb_device *dev);
 

@@ -55,6 +55,9 @@ bool op_must(gpu_stream *s, bool ok, const char *op, const char *sentence);
 // A probability within 0 and 1, and a step where it is not 0.
 bool op_dropout_checks(gpu_stream *s, const char *op, op_dropout d);
 
+// layernorm.c: the checks of op_residual_norm_fwd.
+bool op_residual_norm_fits(gpu_stream *s, const op_residual_norm *n);
+
 // Of `rows` rows of `cols` values of 4 bytes, how many a kernel may bind at once: all, or a multiple of
 // 64, so that the next part starts where any device may bind it.
 uint32_t op_rows_bound(const gpu_stream *s, uint32_t rows, uint64_t cols);

@@ -17,20 +17,25 @@ void op_layernorm_fwd(gpu_stream *s, gpu_view x, gpu_view gain, gpu_view bias, u
             .flops = 8.0 * rows * cols);
 }
 
-void op_residual_norm_fwd(gpu_stream *s, const op_residual_norm *n)
+bool op_residual_norm_fits(gpu_stream *s, const op_residual_norm *n)
 {
     static const char op[] = "op_residual_norm_fwd";
-    const bool biased = n->x_bias.buffer != NULL;
-    if (!op_dropout_checks(s, op, n->dropout) || !op_has_act(s, op, "x", n->x, n->rows, n->cols) ||
-        (biased && !op_has(s, op, "x_bias", n->x_bias, n->cols)) ||
-        !op_has_act(s, op, "residual", n->residual, n->rows, n->cols) ||
-        !op_has(s, op, "gain", n->gain, n->cols) || !op_has(s, op, "bias", n->bias, n->cols) ||
-        !op_has_act(s, op, "sum", n->sum, n->rows, n->cols) ||
-        !op_has_act(s, op, "y", n->y, n->rows, n->cols) ||
-        !op_has(s, op, "stat", n->stat, 2ull * n->rows) ||
-        !op_same_type(s, op, n->x, n->residual) || !op_same_type(s, op, n->x, n->sum) ||
-        !op_same_type(s, op, n->x, n->y))
+    return op_dropout_checks(s, op, n->dropout) && op_has_act(s, op, "x", n->x, n->rows, n->cols) &&
+           (!n->x_bias.buffer || op_has(s, op, "x_bias", n->x_bias, n->cols)) &&
+           op_has_act(s, op, "residual", n->residual, n->rows, n->cols) &&
+           op_has(s, op, "gain", n->gain, n->cols) && op_has(s, op, "bias", n->bias, n->cols) &&
+           op_has_act(s, op, "sum", n->sum, n->rows, n->cols) &&
+           op_has_act(s, op, "y", n->y, n->rows, n->cols) &&
+           op_has(s, op, "stat", n->stat, 2ull * n->rows) &&
+           op_same_type(s, op, n->x, n->residual) && op_same_type(s, op, n->x, n->sum) &&
+           op_same_type(s, op, n->x, n->y);
+}
+
+void op_residual_norm_fwd(gpu_stream *s, const op_residual_norm *n)
+{
+    if (!op_residual_norm_fits(s, n))
         return;
+    const bool biased = n->x_bias.buffer != NULL;
     const bool drops = n->dropout.p > 0;
     const double elements = (double)n->rows * n->cols;
     op_rows r = op_rows_for(s, n->rows, n->cols, n->x.type);

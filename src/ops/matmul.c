@@ -68,7 +68,8 @@ static bool check(gpu_stream *s, const matmul_product *x)
                    "more than 65,535 workgroups on an axis: batch, m or n is too large") &&
            operand_fits(s, x, &x->a) && operand_fits(s, x, &x->b) && operand_fits(s, x, &x->c) &&
            (!p->bias.buffer || op_has(s, "op_matmul", "bias", p->bias, p->n)) &&
-           (!p->used.buffer || op_has(s, "op_matmul", "used", p->used, 1));
+           (!p->used.buffer || op_has(s, "op_matmul", "used", p->used, 1)) &&
+           matmul_then_fits(s, x);
 }
 
 // ---- What kernels are given ----
@@ -76,6 +77,7 @@ static bool check(gpu_stream *s, const matmul_product *x)
 struct matmul_params matmul_push(const matmul_product *x)
 {
     const op_matmul_params *p = &x->p;
+    const op_residual_norm *norm = p->then.kind == OP_THEN_NORM ? p->then.norm : NULL;
     return (struct matmul_params){.m = p->m,
                                   .n = p->n,
                                   .k = p->k,
@@ -91,7 +93,9 @@ struct matmul_params matmul_push(const matmul_product *x)
                                   .c_inner = x->c.inner,
                                   .alpha = p->alpha,
                                   .accumulate = p->accumulate,
-                                  .has_bias = p->bias.buffer != NULL};
+                                  .has_bias = p->bias.buffer || (norm && norm->x_bias.buffer),
+                                  .site = norm ? norm->dropout.site : 0,
+                                  .keep = norm ? 1 - norm->dropout.p : 1};
 }
 
 double matmul_flops(const matmul_product *x)
@@ -217,12 +221,19 @@ matmul_key matmul_key_of(const op_matmul_params *params)
 
 static void run_variant(gpu_stream *s, const matmul_product *x, const matmul_variant *v)
 {
+    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
     for (size_t f = 0; f < BASE_COUNT(families); f++)
         if (strcmp(families[f]->name, v->family) == 0) {
+            const bool fused = matmul_is_fused(info, x, families[f], v->numbers);
+            matmul_product y = *x;
+            if (!fused)
+                y.p.then = (op_then){0};
             if (v->numbers[MATMUL_PARTS])
-                matmul_run_parts(s, x, families[f], v->numbers);
+                matmul_run_parts(s, &y, families[f], v->numbers);
             else
-                families[f]->run(s, x, v->numbers);
+                families[f]->run(s, &y, v->numbers);
+            if (!fused)
+                matmul_then_apart(s, &x->p);
         }
 }
 
@@ -248,9 +259,11 @@ void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
         return;
     matmul_variant chosen;
     op_products *listener = gpu_listener(s);
-    if (x.p.b_panel)
+    if (x.p.b_panel) {
+        x.p.then = (op_then){0};
         matmul_run_packed(s, &x);
-    else if (listener)
+        matmul_then_apart(s, params);
+    } else if (listener)
         op_products_add(listener, params);
     else if (op_must(s, matmul_choose(gpu_stream_device(s), params, &chosen), "op_matmul",
                      "no kernel for this product is known to work on this device"))

@@ -3,6 +3,7 @@
 //   matmul.c        checks, families and which of their variants a product gets
 //   matmul_parts.c  operands larger than one binding: products of parts
 //   matmul_split.c  long sums in parts, by any family
+//   matmul_epilogue.c  what follows a product, in its kernel or behind it
 //   matmul_tile.c   tiles in shared memory: plain, runs on every device
 //   matmul_coop.c   cooperative matrices of a subgroup, 16-bit operands
 //   matmul_nv.c     cooperative matrices of a workgroup, fp16 operands
@@ -61,6 +62,10 @@ typedef struct matmul_family {
     // Its variants, the best guess first.
     void (*variants)(const vkb_device_info *info, const matmul_product *product, matmul_list *list);
     void (*run)(gpu_stream *s, const matmul_product *product, const uint32_t *numbers);
+    // Whether its kernel does what follows this product (op_then), too; NULL: never. Else `run` gets a product
+    // that nothing follows.
+    bool (*fuses)(const vkb_device_info *info, const matmul_product *product,
+                  const uint32_t *numbers);
 } matmul_family;
 
 extern const matmul_family matmul_tile, matmul_lanes, matmul_coop, matmul_nv;
@@ -113,6 +118,28 @@ uint32_t matmul_parts(const vkb_device_info *info, const matmul_product *product
 matmul_product matmul_part(const matmul_product *product, uint32_t parts);
 void matmul_run_parts(gpu_stream *s, const matmul_product *product, const matmul_family *family,
                       const uint32_t *numbers);
+
+// matmul_epilogue.c
+//
+// What a kernel that includes shaders/epilogue.glsl is given. Empty views where nothing follows.
+typedef struct matmul_fused {
+    gpu_view bias;                          // in place of the product's
+    gpu_view step, beside, second, partial; // bindings 4 to 7
+    uint32_t constant;                      // EPILOGUE
+    uint32_t chunks;                        // of partial sums
+} matmul_fused;
+// rows: of a chunk of the kernel's sums.
+matmul_fused matmul_fuse(gpu_stream *s, const matmul_product *product, uint32_t rows);
+double matmul_fused_bytes(const matmul_product *product, const matmul_fused *fused);
+// To be called behind the kernel.
+void matmul_fused_end(gpu_stream *s, const matmul_product *product, const matmul_fused *fused);
+
+// False: the stream has failed.
+bool matmul_then_fits(gpu_stream *s, const matmul_product *product);
+bool matmul_is_fused(const vkb_device_info *info, const matmul_product *product,
+                     const matmul_family *family, const uint32_t *numbers);
+// Behind a product whose kernel does not do it: by kernels of their own.
+void matmul_then_apart(gpu_stream *s, const op_matmul_params *params);
 
 // packed.c
 void matmul_run_packed(gpu_stream *s, const matmul_product *product);

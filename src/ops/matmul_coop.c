@@ -107,26 +107,49 @@ static void variants(const vkb_device_info *info, const matmul_product *x, matmu
             }
 }
 
+// ACROSS of matmul_coop.glsl, as large as it may be; 0: nothing fits.
+static uint32_t across(const vkb_device_info *info, const matmul_product *x, const uint32_t *v)
+{
+    const vkb_cooperative_matrix *f = &info->matrix[v[FRAGMENT]];
+    const uint32_t subgroups = v[TILE_M] / v[SUB_M] * (v[TILE_N] / v[SUB_N]);
+    const uint32_t place = x->p.layout == OP_TN ? v[TILE_K] * (v[TILE_M] / 8 + 1)
+                                                : v[TILE_M] * (v[TILE_K] / 8 + 1); // tile_a
+    uint32_t count = v[SUB_N] / f->n;
+    while (count > 0 && (v[SUB_N] / f->n % count != 0 || v[LANES] % (count * f->n / 4) != 0 ||
+                         subgroups * f->m * (count * f->n / 4 + 1) > place))
+        count--;
+    return count;
+}
+
+static bool fuses(const vkb_device_info *info, const matmul_product *x, const uint32_t *v)
+{
+    return across(info, x, v) > 0;
+}
+
 static void run(gpu_stream *s, const matmul_product *x, const uint32_t *v)
 {
     const op_matmul_params *p = &x->p;
     const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
     const vkb_cooperative_matrix *f = &info->matrix[v[FRAGMENT]];
     const bool wide = matmul_aligned(&x->a, 8) && matmul_aligned(&x->b, 8);
+    const matmul_fused fused = matmul_fuse(s, x, v[SUB_M]);
     struct matmul_params push = matmul_push(x);
     gpu_run_params run = {
-        .bind = {x->a.view, x->b.view, p->bias, x->c.view},
+        .bind = {x->a.view, x->b.view, fused.bias, x->c.view, fused.step, fused.beside,
+                 fused.second, fused.partial},
         .push = &push,
         .spec = {v[TILE_M] / v[SUB_M] * (v[TILE_N] / v[SUB_N]) * v[LANES], p->layout == OP_TN,
                  p->layout != OP_NT, matmul_format(&x->c), v[TILE_M], v[TILE_N], v[TILE_K],
-                 v[SUB_M], v[SUB_N], f->m, f->n, f->k, v[LANES], wide, BAND},
-        .spec_count = 15,
+                 v[SUB_M], v[SUB_N], f->m, f->n, f->k, v[LANES], wide, BAND, fused.constant,
+                 fused.constant ? across(info, x, v) : 1},
+        .spec_count = 17,
         .subgroup = v[LANES],
         .groups = {op_div_up(p->n, v[TILE_N]), op_div_up(p->m, v[TILE_M]), x->batch},
         .flops = matmul_flops(x),
-        .bytes = matmul_bytes(x),
+        .bytes = matmul_bytes(x) + matmul_fused_bytes(x, &fused),
     };
     gpu_run_(s, x->a.view.type == GPU_F16 ? GPU_matmul_coop : GPU_matmul_coop_bf16, &run);
+    matmul_fused_end(s, x, &fused);
 }
 
-const matmul_family matmul_coop = {"coop", rank, variants, run};
+const matmul_family matmul_coop = {"coop", rank, variants, run, fuses};

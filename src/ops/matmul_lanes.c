@@ -113,4 +113,4 @@ static void run(gpu_stream *s, const matmul_product *product, const uint32_t *nu
         convert(s, &x, &x.c, &product->c);
 }
 
-const matmul_family matmul_lanes = {"lanes", rank, variants, run};
+const matmul_family matmul_lanes = {"lanes", rank, variants, run, NULL};

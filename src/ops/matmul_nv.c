@@ -40,4 +40,4 @@ static void run(gpu_stream *s, const matmul_product *x, const uint32_t *v)
             .flops = matmul_flops(x), .bytes = matmul_bytes(x));
 }
 
-const matmul_family matmul_nv = {"nv", rank, variants, run};
+const matmul_family matmul_nv = {"nv", rank, variants, run, NULL};

@@ -1,6 +1,6 @@
 // Products with operands larger than what the device binds at once, as products of their parts: the
 // embeddings of multilingual BERT and their logits have 350 MiB and more, llvmpipe binds 128.
-#include "ops/internal.h"
+#include "ops/matmul.h"
 
 // Elements of any type that are 256 bytes or a multiple: the largest alignment that a device may ask for.
 static uint32_t part_step(const op_matmul_params *p)
@@ -133,8 +133,13 @@ void op_matmul_(gpu_stream *s, const op_matmul_params *params)
     // scratch are not there yet.
     if (one && axis_to_cut(&p, most) != AXIS_NONE &&
         (gpu_is_dry(s) || (holds(p.a, extent_a(&p)) && holds(p.b, extent_b(&p)) &&
-                           holds(p.c, extent_c(&p)) && (!p.bias.buffer || holds(p.bias, p.n)))))
+                           holds(p.c, extent_c(&p)) && (!p.bias.buffer || holds(p.bias, p.n))))) {
+        const matmul_product whole = matmul_product_of(&p);
+        if (!matmul_then_fits(s, &whole))
+            return;
+        p.then = (op_then){0};
         run_parts(s, &p, most);
-    else
+        matmul_then_apart(s, &whole.p);
+    } else
         op_matmul_bound(s, params);
 }

@@ -27,6 +27,26 @@ typedef enum op_layout {
     OP_TN, // dW = dy^T x   a [k][m], b [k][n]
 } op_layout;
 
+// What follows a product right away: in its kernel where that can, else in kernels of its own, with the
+// same bits but for bias_grad's last ones. Of one product with alpha 1, which does not accumulate, and whose
+// c is dense; tensors without a shape here are [m][n] and of c's type.
+typedef enum op_then_kind {
+    OP_THEN_NOTHING,
+    OP_THEN_GELU,      // gelu = gelu(c), c = a b (+ bias)
+    OP_THEN_GELU_BACK, // c = (a b) * gelu'(before)
+    OP_THEN_NORM,      // op_residual_norm_fwd of x = a b, whose sum is c
+} op_then_kind;
+
+typedef struct op_then {
+    op_then_kind kind;
+    vkb_activation form; // of GELU
+    gpu_view gelu;       // out; of GELU's backward optional: gelu(before) again
+    gpu_view before;     // what GELU was of
+    gpu_view bias_grad;  // [n] (+)= the sums of c over the rows: of the bias that `before` holds
+    bool accumulate;     // to bias_grad
+    const struct op_residual_norm *norm; // its x, sum, rows and cols are not looked at
+} op_then;
+
 typedef struct op_matmul_params {
     op_layout layout;
     gpu_view a, b, c;
@@ -39,6 +59,7 @@ typedef struct op_matmul_params {
     uint32_t b_panel; // b is a weight packed in panels of op_panel rows, see there; 0: it is not
     float alpha;      // 0: 1
     bool accumulate;
+    op_then then; // the product's bias is not that of its GELU_BACK or NORM: none
     // outer * inner products, each operand's start moved by its strides (elements); 0: one product.
     struct {
         uint32_t outer, inner;

@@ -33,6 +33,7 @@ void op_products_add(op_products *list, const op_matmul_params *params)
     }
     matmul_product x = matmul_product_of(params);
     x.p.used = (gpu_view){0}; // all rows are: how many a step has is not known here
+    x.p.then = (op_then){0};  // what follows costs all variants the same
     list->at[list->count++] = (op_product){x.p, name, 1};
 }
 
