@@ -33,7 +33,7 @@ static gpu_view sublayer_end_bwd(gpu_stream *s, const bert_run *run, uint32_t si
     norm.cols = run->config->hidden_size;
     norm.accumulate = run->accumulate;
     norm.below = bert_hidden_dropout(run, site);
-    norm.dropped = run->acts->linear;
+    norm.dropped = run->acts->dropped;
     op_layernorm_bwd(s, &norm);
     return norm.below.p > 0 ? norm.dropped : norm.dx;
 }
@@ -137,10 +137,16 @@ static void layer_backward(gpu_stream *s, const bert_run *run, uint32_t layer)
                                                                 .gain_grad = g->norm2_gain,
                                                                 .bias_grad = g->norm2_bias,
                                                                 .x_bias_grad = g->down_bias});
-    if (!run->acts->shape.recompute) // else it is there already
-        op_gelu_fwd(s, a->up, N * I, c->hidden_act, run->acts->gelu);
-    product_bwd(s, run->acts->gelu, w->down, ddown, N, I, H, acc, g->down, dup, false);
-    op_gelu_bwd(s, a->up, dup, N, I, c->hidden_act, acc, dup, g->up_bias);
+    // What reads `up` makes gelu again, for the weight's gradient, unless the layer's forward just did.
+    op_matmul(s, .layout = OP_NN, .a = ddown, .b = w->down, .c = dup, .m = N, .n = I, .k = H,
+              .then = {.kind = OP_THEN_GELU_BACK,
+                       .form = c->hidden_act,
+                       .gelu = run->acts->shape.recompute ? (gpu_view){0} : run->acts->gelu,
+                       .before = a->up,
+                       .bias_grad = g->up_bias,
+                       .accumulate = acc});
+    op_matmul(s, .layout = OP_TN, .a = ddown, .b = run->acts->gelu, .c = g->down, .m = H, .n = I,
+              .k = N, .accumulate = acc);
     product_bwd(s, a->norm1, w->up, dup, N, H, I, acc, g->up, dsum, true);
 
     // norm1 = LayerNorm(x + dropout(dense(context)))

@@ -39,20 +39,28 @@ static void qkv_forward(gpu_stream *s, const bert_run *run, uint32_t layer, gpu_
     linear(s, run, x, w->value, w->value_bias, N, H, H, bert_third(run, layer, qkv, 2));
 }
 
+// y = gelu(sum), sum = x W^T + b
+//
+//   x [rows][in], W [out][in], the others [rows][out]
+static void linear_gelu(gpu_stream *s, const bert_run *run, gpu_view x, gpu_view weight,
+                        gpu_view bias, uint32_t rows, uint32_t in, uint32_t out, gpu_view sum,
+                        gpu_view y)
+{
+    op_matmul(s, .layout = OP_NT, .a = x, .b = weight, .bias = bias, .c = sum, .m = rows, .n = out,
+              .k = in, .b_panel = run->panel,
+              .then = {.kind = OP_THEN_GELU, .form = run->config->hidden_act, .gelu = y});
+}
+
 // y = LayerNorm(sum), sum = residual + dropout(x W^T + b): the end of both sub-layers.
 //
 //   x [N][in], W [H][in], the others [N][H]
 static void sublayer_end(gpu_stream *s, const bert_run *run, gpu_view x, uint32_t in,
                          gpu_view weight, op_residual_norm norm)
 {
-    const uint32_t N = run->acts->shape.rows * run->acts->shape.length;
-    const uint32_t H = run->config->hidden_size;
-    linear(s, run, x, weight, (gpu_view){0}, N, in, H, run->acts->linear);
-    norm.x = run->acts->linear;
-    norm.rows = N;
-    norm.cols = H;
     norm.eps = run->config->layer_norm_eps;
-    op_residual_norm_fwd(s, &norm);
+    op_matmul(s, .layout = OP_NT, .a = x, .b = weight, .c = norm.sum,
+              .m = run->acts->shape.rows * run->acts->shape.length, .n = run->config->hidden_size,
+              .k = in, .b_panel = run->panel, .then = {.kind = OP_THEN_NORM, .norm = &norm});
 }
 
 void bert_layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
@@ -77,8 +85,7 @@ void bert_layer_forward(gpu_stream *s, const bert_run *run, uint32_t layer)
                                     .stat = a->stat1,
                                     .dropout = bert_hidden_dropout(run, BERT_DENSE_SITE(layer))});
 
-    linear(s, run, a->norm1, w->up, w->up_bias, N, H, I, a->up); // [N][I]
-    op_gelu_fwd(s, a->up, N * I, c->hidden_act, run->acts->gelu);
+    linear_gelu(s, run, a->norm1, w->up, w->up_bias, N, H, I, a->up, run->acts->gelu); // [N][I]
     sublayer_end(s, run, run->acts->gelu, I, w->down,
                  (op_residual_norm){.x_bias = w->down_bias,
                                     .residual = a->norm1,
@@ -110,9 +117,9 @@ static void mlm_head(gpu_stream *s, const bert_run *run)
     const gpu_view hidden = bert_layer_input(run, c->num_hidden_layers);
 
     op_index_used(s, a->index, R, a->used);
-    op_gather(s, a->index, hidden, R, H, a->picked);                                   // [R][H]
-    linear(s, run, a->picked, w->transform, w->transform_bias, R, H, H, a->transform); // [R][H]
-    op_gelu_fwd(s, a->transform, R * H, c->hidden_act, a->transform_gelu);
+    op_gather(s, a->index, hidden, R, H, a->picked); // [R][H]
+    linear_gelu(s, run, a->picked, w->transform, w->transform_bias, R, H, H, a->transform,
+                a->transform_gelu); // [R][H]
     op_layernorm_fwd(s, a->transform_gelu, w->transform_norm_gain, w->transform_norm_bias, R, H,
                      c->layer_norm_eps, a->transform_norm, a->transform_stat);
     op_matmul(s, .layout = OP_NT, .a = a->transform_norm, .b = w->word, .bias = w->output_bias,
