@@ -76,8 +76,8 @@ typedef void (*vkb_log_fn)(void *user, vkb_log_level level, const char *sentence
 VKB_API vkb_context *vkb_context_create(vkb_log_fn log, void *user);
 VKB_API void vkb_context_destroy(vkb_context **ctx);
 
-// The sentence of the last failure in this context, of whichever thread; never NULL. Valid until the
-// calling thread asks again, or ends.
+// The sentence of the last failure in this context, of whichever thread; never NULL. Valid until
+// the calling thread asks again, or ends.
 VKB_API const char *vkb_error(const vkb_context *ctx);
 
 // ---- Devices ----
@@ -122,8 +122,9 @@ typedef struct vkb_device_info {
 // freed with free(). VKB_NO_DEVICE: no loader, or no driver.
 VKB_API vkb_status vkb_device_list(vkb_context *ctx, vkb_device_info **list, size_t *count);
 
-// A family of kernels that matrix products of a type can be computed by on a device: "coop" (cooperative
-// matrices), "nv" (those of a whole workgroup), "tile", "lanes"; of operands "fp32", "fp16", "bf16".
+// A family of kernels that matrix products of a type can be computed by on a device: "coop"
+// (cooperative matrices), "nv" (those of a whole workgroup), "tile", "lanes"; of operands "fp32",
+// "fp16", "bf16".
 typedef struct vkb_products {
     const char *type, *family;
 } vkb_products;
@@ -140,8 +141,8 @@ typedef struct vkb_device_params {
     bool validate;
     // Do not read or write the pipeline cache in the user's cache folder.
     bool no_cache;
-    // Bytes of its memory that vkbert may take, as on a smaller device; 0: $VKBERT_MEMORY_LIMIT, in MiB,
-    // else what there is.
+    // Bytes of its memory that vkbert may take, as on a smaller device; 0: $VKBERT_MEMORY_LIMIT, in
+    // MiB, else what there is.
     uint64_t memory_limit;
 } vkb_device_params;
 
@@ -160,10 +161,10 @@ typedef void (*vkb_progress_fn)(void *user, const char *what, uint64_t done, uin
 
 // What a vocabulary is trained on and a data set is made of: texts, one after the other.
 //
-// A path is a file, a folder (the files in it and below, by name), a glob, or "-" for standard input.
-// Its format follows its name: .jsonl, .json, .csv and .tsv hold rows, of which one column is the
-// text and each row a document; any other file holds lines, of which each is a text and a blank one
-// ends a document. Each may be packed as .gz or .zst.
+// A path is a file, a folder (the files in it and below, by name), a glob, or "-" for standard
+// input. Its format follows its name: .jsonl, .json, .csv and .tsv hold rows, of which one column
+// is the text and each row a document; any other file holds lines, of which each is a text and a
+// blank one ends a document. Each may be packed as .gz or .zst.
 typedef struct vkb_text_source {
     const char *const *paths;
     size_t path_count;
@@ -173,8 +174,8 @@ typedef struct vkb_text_source {
     void *user;
 } vkb_text_source;
 
-// Finds the source's files without reading them. VKB_BAD_FILE names a path that is not there or cannot
-// be read, a glob or a folder without a file.
+// Finds the source's files without reading them. VKB_BAD_FILE names a path that is not there or
+// cannot be read, a glob or a folder without a file.
 VKB_API vkb_status vkb_text_source_check(vkb_context *ctx, const vkb_text_source *source);
 
 // ---- Models by name: folders, the Hugging Face hub, and the hub's cache ----
@@ -182,8 +183,8 @@ VKB_API vkb_status vkb_text_source_check(vkb_context *ctx, const vkb_text_source
 // The cache is huggingface_hub's: what either has fetched the other finds. Zeros in vkb_hub_params
 // ask for what the environment says, in huggingface_hub's variables: HF_ENDPOINT; HF_HUB_CACHE,
 // HF_HOME, XDG_CACHE_HOME; HF_TOKEN, HF_TOKEN_PATH and the file that `hf auth login` leaves;
-// HF_HUB_OFFLINE; HF_HUB_DOWNLOAD_TIMEOUT (10 seconds without a byte); proxies as libcurl reads them,
-// https_proxy and no_proxy; CURL_CA_BUNDLE.
+// HF_HUB_OFFLINE; HF_HUB_DOWNLOAD_TIMEOUT (10 seconds without a byte); proxies as libcurl reads
+// them, https_proxy and no_proxy; CURL_CA_BUNDLE.
 
 typedef enum vkb_part { // what is wanted of a model
     VKB_PART_CONFIG = 1,
@@ -201,8 +202,8 @@ typedef struct vkb_hub_params {
     bool offline;             // the cache alone
     uint32_t transfers;       // files at a time [4]
     vkb_progress_fn progress; // bytes of all files that are being fetched; may be NULL
-    // Asked ten times a second, on the calling thread; true ends the work with VKB_INTERRUPTED, and the
-    // next call goes on from there. May be NULL.
+    // Asked ten times a second, on the calling thread; true ends the work with VKB_INTERRUPTED, and
+    // the next call goes on from there. May be NULL.
     bool (*stop)(void *user);
     void *user; // of progress and stop
 } vkb_hub_params;
@@ -217,13 +218,13 @@ typedef struct vkb_model_source {
 
 // A model by what people type: a folder; else "name" or "owner/name", with "@revision" behind it or
 // without, found in the cache, or fetched into it. Does not ask the hub about what the cache has.
-// params may be NULL. VKB_BAD_ARGUMENT: neither a folder nor a name. VKB_BAD_FILE: no such folder, model
-// or revision. VKB_IO, VKB_FAILED: no network, no access, a fault of the hub, a file with another
-// length or hash than the hub tells. Safe from several threads and processes at once.
+// params may be NULL. VKB_BAD_ARGUMENT: neither a folder nor a name. VKB_BAD_FILE: no such folder,
+// model or revision. VKB_IO, VKB_FAILED: no network, no access, a fault of the hub, a file with
+// another length or hash than the hub tells. Safe from several threads and processes at once.
 VKB_API vkb_status vkb_find_model(vkb_context *ctx, const char *model, const vkb_hub_params *params,
                                   vkb_model_source *out);
-// Brings the cache's copy of a name up to date. Without a network the copy is left as it is, when there
-// is one, and a line of the log says so.
+// Brings the cache's copy of a name up to date. Without a network the copy is left as it is, when
+// there is one, and a line of the log says so.
 VKB_API vkb_status vkb_pull(vkb_context *ctx, const char *name, const vkb_hub_params *params,
                             vkb_model_source *out);
 VKB_API void vkb_model_source_free(vkb_model_source *source); // leaves it zeroed
@@ -265,7 +266,8 @@ typedef enum vkb_truncation {
     VKB_TRUNCATE_ONLY_SECOND,
 } vkb_truncation;
 
-// What transformers' tokenizers take, with their meaning. Zeros: special tokens, no limit, no padding.
+// What transformers' tokenizers take, with their meaning. Zeros: special tokens, no limit, no
+// padding.
 typedef struct vkb_encode_params {
     bool no_special_tokens;
     uint32_t max_length; // tokens at most, special ones included; 0: no limit
@@ -305,16 +307,16 @@ VKB_API const char *vkb_tokenizer_piece(const vkb_tokenizer *tok, uint32_t id); 
 VKB_API bool vkb_tokenizer_find(const vkb_tokenizer *tok, const char *piece, uint32_t *id);
 
 // [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]. pair and params may be NULL. Replaces what out
-// held. Invalid UTF-8 is read as U+FFFD. VKB_BAD_ARGUMENT: a text of more than VKB_TEXT_MAX; a stride or
-// a strategy that leaves nothing to cut. Several threads may encode with one tokenizer.
+// held. Invalid UTF-8 is read as U+FFFD. VKB_BAD_ARGUMENT: a text of more than VKB_TEXT_MAX; a
+// stride or a strategy that leaves nothing to cut. Several threads may encode with one tokenizer.
 VKB_API vkb_status vkb_encode(const vkb_tokenizer *tok, const char *text, size_t bytes,
                               const char *pair, size_t pair_bytes, const vkb_encode_params *params,
                               vkb_tokens *out);
 VKB_API void vkb_tokens_free(vkb_tokens *tokens);
 
 // Many texts, on several threads: the ids of text i, special tokens included unless
-// no_special_tokens, are (*ids)[(*starts)[i]] .. (*ids)[(*starts)[i + 1] - 1]. Both arrays are freed
-// with free(). threads 0: one a core.
+// no_special_tokens, are (*ids)[(*starts)[i]] .. (*ids)[(*starts)[i + 1] - 1]. Both arrays are
+// freed with free(). threads 0: one a core.
 VKB_API vkb_status vkb_encode_batch(const vkb_tokenizer *tok, const char *const *texts,
                                     const size_t *bytes, size_t count, bool no_special_tokens,
                                     uint32_t threads, uint32_t **ids, size_t **starts);
@@ -358,8 +360,8 @@ VKB_API vkb_status vkb_dataset_load(const vkb_tokenizer *tok, const vkb_text_sou
                                     const vkb_dataset_params *params, vkb_dataset **out,
                                     vkb_dataset **held_out);
 // Rows of random ids without padding, for measuring a device where no text is wanted. Of params
-// max_seq_length, max_samples (the rows) and seed are taken. Ids are 0 .. vocab_size-1, of which the
-// first are special.
+// max_seq_length, max_samples (the rows) and seed are taken. Ids are 0 .. vocab_size-1, of which
+// the first are special.
 VKB_API vkb_status vkb_dataset_random(vkb_context *ctx, uint32_t vocab_size,
                                       const vkb_dataset_params *params, vkb_dataset **out);
 VKB_API void vkb_dataset_destroy(vkb_dataset **data);
@@ -402,8 +404,8 @@ typedef struct vkb_tensor_info {
 
 // A model folder read without a device: config.json (or bert_config.json), and the weights as
 // model.safetensors, pytorch_model.bin or the shards of either, or a TensorFlow checkpoint
-// (bert_model.ckpt.index, or a SavedModel's variables/variables.index). Checks a checkpoint's sums, so
-// reads all of its weights.
+// (bert_model.ckpt.index, or a SavedModel's variables/variables.index). Checks a checkpoint's sums,
+// so reads all of its weights.
 typedef struct vkb_folder vkb_folder;
 VKB_API vkb_status vkb_folder_open(vkb_context *ctx, const char *path, vkb_folder **out);
 VKB_API void vkb_folder_close(vkb_folder **folder);
@@ -428,23 +430,23 @@ typedef struct vkb_tensor_fault {
     uint64_t expected[2];
 } vkb_tensor_fault;
 
-// Missing and mismatched ones in the model's order, then the unexpected ones by name; *list is an array
-// of *count, freed with free(). Pooler and next-sentence head are never missing, buffers such as
-// position_ids never unexpected.
+// Missing and mismatched ones in the model's order, then the unexpected ones by name; *list is an
+// array of *count, freed with free(). Pooler and next-sentence head are never missing, buffers such
+// as position_ids never unexpected.
 VKB_API vkb_status vkb_folder_compare(vkb_context *ctx, const vkb_folder *folder,
                                       vkb_tensor_fault **list, size_t *count);
 
 typedef enum vkb_precision { VKB_FP32, VKB_FP16, VKB_BF16 } vkb_precision;
 
 typedef struct vkb_save_params { // 0: the default in brackets
-    // Of the weights in the file, rounded to the nearest, ties to even [fp32]. fp16 makes values beyond
-    // 65504 infinite; the log warns of each tensor that has one.
+    // Of the weights in the file, rounded to the nearest, ties to even [fp32]. fp16 makes values
+    // beyond 65504 infinite; the log warns of each tensor that has one.
     vkb_precision precision;
 } vkb_save_params;
 
-// Writes config.json and model.safetensors as vkb_model_save does, of a folder in any form that can be
-// read, without a device. A bare BertModel stays one. Tensors of other models are left out and named in
-// the log. params may be NULL.
+// Writes config.json and model.safetensors as vkb_model_save does, of a folder in any form that can
+// be read, without a device. A bare BertModel stays one. Tensors of other models are left out and
+// named in the log. params may be NULL.
 VKB_API vkb_status vkb_folder_save(vkb_context *ctx, const vkb_folder *folder, const char *path,
                                    const vkb_save_params *params);
 
@@ -474,14 +476,14 @@ typedef struct vkb_load_params {
 } vkb_load_params;
 
 // A Hugging Face folder with config.json and the weights: model.safetensors, or else
-// pytorch_model.bin, each whole or in shards with an index. A pooler and NSP head that are there are
-// kept (config.next_sentence), trained or not. params may be NULL.
+// pytorch_model.bin, each whole or in shards with an index. A pooler and NSP head that are there
+// are kept (config.next_sentence), trained or not. params may be NULL.
 VKB_API vkb_status vkb_model_load(vkb_device *dev, const char *folder,
                                   const vkb_load_params *params, vkb_model **out);
-// Writes config.json and model.safetensors, each whole or not at all, as transformers' save_pretrained
-// does. Keys of the config.json that the model was loaded with stay, where they say nothing else than
-// the model; so does a pooler without its next-sentence head, or a head without its pooler. params may
-// be NULL.
+// Writes config.json and model.safetensors, each whole or not at all, as transformers'
+// save_pretrained does. Keys of the config.json that the model was loaded with stay, where they say
+// nothing else than the model; so does a pooler without its next-sentence head, or a head without
+// its pooler. params may be NULL.
 VKB_API vkb_status vkb_model_save(const vkb_model *model, const char *folder,
                                   const vkb_save_params *params);
 VKB_API void vkb_model_destroy(vkb_model **model);
@@ -510,17 +512,18 @@ typedef struct vkb_fill_result {
 } vkb_fill_result;
 
 // Scores the [MASK]s of one text, each on its own (marginals, as transformers' pipeline). out is
-// zero-initialised by the caller and may be reused; freed by vkb_fill_result_free. Waits for the device.
-// VKB_BAD_ARGUMENT: no [MASK] in the text, or too long.
+// zero-initialised by the caller and may be reused; freed by vkb_fill_result_free. Waits for the
+// device. VKB_BAD_ARGUMENT: no [MASK] in the text, or too long.
 //
 // Several threads may fill masks with one model and one tokenizer, or with several models of one
-// device, as long as nothing else uses the device: they encode and score side by side, and take turns on
-// the device. Each has results of its own.
+// device, as long as nothing else uses the device: they encode and score side by side, and take
+// turns on the device. Each has results of its own.
 VKB_API vkb_status vkb_fill_mask(vkb_model *model, const vkb_tokenizer *tok, const char *text,
                                  const vkb_fill_params *params, vkb_fill_result *out);
-// The same for many texts: results[i] is what texts[i] alone gives, to the bit. Texts of about equal
-// length run together. results [count] are zero-initialised by the caller as above, and freed one by one,
-// also after a failure. *failed (may be NULL) is then the text at fault, count if it is none's.
+// The same for many texts: results[i] is what texts[i] alone gives, to the bit. Texts of about
+// equal length run together. results [count] are zero-initialised by the caller as above, and freed
+// one by one, also after a failure. *failed (may be NULL) is then the text at fault, count if it is
+// none's.
 VKB_API vkb_status vkb_fill_mask_batch(vkb_model *model, const vkb_tokenizer *tok,
                                        const char *const *texts, size_t count,
                                        const vkb_fill_params *params, vkb_fill_result *results,
@@ -556,8 +559,8 @@ typedef enum vkb_objective {
 
 // ---- Evaluation ----
 
-// A row as the model was asked about it: all that another program needs to ask the same. Valid during
-// the call.
+// A row as the model was asked about it: all that another program needs to ask the same. Valid
+// during the call.
 typedef struct vkb_eval_row {
     uint64_t row;          // of the data set
     uint32_t tokens;       // without padding: the length of the arrays
@@ -606,11 +609,11 @@ typedef struct vkb_pseudo_result {
     double seconds;
 } vkb_pseudo_result;
 
-// Pseudo-perplexity (Salazar et al., "Masked Language Model Scoring", 2020): each token of each row but
-// [CLS], [SEP] and [PAD] becomes [MASK] on its own and is predicted from all others of its segment: a
-// pass a token, taken together in batches of about batch_size * max_seq_length tokens. Made for
-// VKB_ROWS_LINES, where a text's figure does not depend on its neighbours. VKB_BAD_FILE: no token to
-// predict. VKB_FAILED: the likelihood is not a number.
+// Pseudo-perplexity (Salazar et al., "Masked Language Model Scoring", 2020): each token of each row
+// but [CLS], [SEP] and [PAD] becomes [MASK] on its own and is predicted from all others of its
+// segment: a pass a token, taken together in batches of about batch_size * max_seq_length tokens.
+// Made for VKB_ROWS_LINES, where a text's figure does not depend on its neighbours. VKB_BAD_FILE:
+// no token to predict. VKB_FAILED: the likelihood is not a number.
 VKB_API vkb_status vkb_pseudo_perplexity(vkb_model *model, const vkb_tokenizer *tok,
                                          vkb_dataset *data, const vkb_eval_params *params,
                                          vkb_pseudo_result *result);
@@ -644,8 +647,8 @@ typedef struct vkb_train_params {         // 0: the default in brackets, where o
                              // that training takes about this long
     vkb_mask_params mask;
     vkb_objective objective;
-    // Of activations, their gradients, and the copy of the weights that products read [fp32]. Weights,
-    // moments, sums and losses are fp32 always. With fp16 gradients are scaled, as by
+    // Of activations, their gradients, and the copy of the weights that products read [fp32].
+    // Weights, moments, sums and losses are fp32 always. With fp16 gradients are scaled, as by
     // torch.amp.GradScaler: a step whose gradients overflow changes nothing and halves the scale.
     // hidden_size, a head and intermediate_size must be multiples of 4 then.
     vkb_precision precision;
@@ -693,8 +696,8 @@ typedef struct vkb_ceilings {
 } vkb_ceilings;
 VKB_API vkb_status vkb_device_measure(vkb_device *dev, vkb_precision precision, vkb_ceilings *out);
 
-// A kernel in a step: medians over the profiled steps. flops: as the operations estimate them, 0 where
-// they do not; bytes: of what is bound, each read and written once.
+// A kernel in a step: medians over the profiled steps. flops: as the operations estimate them, 0
+// where they do not; bytes: of what is bound, each read and written once.
 typedef struct vkb_profile_kernel {
     const char *name; // as in shaders/kernels.def
     double share;     // of the time in kernels; together 1
@@ -724,24 +727,25 @@ typedef struct vkb_profile {
     vkb_profile_run *runs; // in order
 } vkb_profile;
 
-// From begin on the trainer's steps run a kernel at a time, with timestamps, and are waited for; end
-// goes back to steps as before and gives what was seen. The steps' results are the same to the bit.
-// VKB_FAILED: the device has no timestamps (vkb_device_info). Both wait for the submitted steps; end
-// without a step between gives a profile of no steps.
+// From begin on the trainer's steps run a kernel at a time, with timestamps, and are waited for;
+// end goes back to steps as before and gives what was seen. The steps' results are the same to the
+// bit. VKB_FAILED: the device has no timestamps (vkb_device_info). Both wait for the submitted
+// steps; end without a step between gives a profile of no steps.
 VKB_API vkb_status vkb_trainer_profile_begin(vkb_trainer *trainer);
 VKB_API vkb_status vkb_trainer_profile_end(vkb_trainer *trainer, vkb_profile **out);
 VKB_API void vkb_profile_free(vkb_profile **profile);
 
 // ---- Tuning: which of vkbert's kernels are the fastest ones here ----
 //
-// Products of matrices have several kernels, in variants. Without tuning a trainer takes the best guess by
-// the device's limits and features, always the same. Tuning measures the variants on random data, each only
-// after its numbers were those of the plain kernel, and remembers the choices in the user's cache folder,
-// for this device and driver. A variant that fails, hangs, is wrong, or loses the device is noted there, and
-// not used again by anything, tuned or not; the log says so. Sums may be in another order from variant to
-// variant: a run that was tuned differs in its last bits from one that was not. The same goes for attention
-// by cooperative matrices, tried against its plain twin. A checkpoint names what its
-// run used, and a resumed run uses the same, so that it equals an uninterrupted one.
+// Products of matrices have several kernels, in variants. Without tuning a trainer takes the best
+// guess by the device's limits and features, always the same. Tuning measures the variants on
+// random data, each only after its numbers were those of the plain kernel, and remembers the
+// choices in the user's cache folder, for this device and driver. A variant that fails, hangs, is
+// wrong, or loses the device is noted there, and not used again by anything, tuned or not; the log
+// says so. Sums may be in another order from variant to variant: a run that was tuned differs in
+// its last bits from one that was not. The same goes for attention by cooperative matrices, tried
+// against its plain twin. A checkpoint names what its run used, and a resumed run uses the same, so
+// that it equals an uninterrupted one.
 
 typedef struct vkb_tune_params { // 0: the default in brackets
     double max_seconds; // [20]; and at most a fiftieth of the run, unless thorough. A variant that
@@ -775,8 +779,9 @@ typedef struct vkb_tuning {
     char path[4096];             // of the file with choices and faults; "": there is none
 } vkb_tuning;
 
-// Between two steps. Records the trainer's step anew with what was chosen. params and out may be NULL.
-// VKB_DEVICE_LOST: a variant lost the device, or hung; it is noted, and will not be used again.
+// Between two steps. Records the trainer's step anew with what was chosen. params and out may be
+// NULL. VKB_DEVICE_LOST: a variant lost the device, or hung; it is noted, and will not be used
+// again.
 VKB_API vkb_status vkb_trainer_tune(vkb_trainer *trainer, const vkb_tune_params *params,
                                     vkb_tuning **out);
 VKB_API void vkb_tuning_free(vkb_tuning **tuning);
@@ -790,10 +795,10 @@ VKB_API vkb_status vkb_trainer_save_state(vkb_trainer *trainer, const char *fold
 VKB_API vkb_status vkb_trainer_resume(vkb_trainer *trainer, const char *folder);
 
 // Bytes by name of what training needs on the device, ended by a NULL name; *plan is freed with
-// free(). Tensors that are never needed at the same time share memory: the sum of bytes - shared is what
-// is allocated, weights, activations, scratch memory of operations and all. It depends on the device:
-// software drivers keep attention's probabilities, GPUs do not. device NULL: a GPU, whose operations' scratch
-// memory is not known. Nothing is allocated or changed on the device.
+// free(). Tensors that are never needed at the same time share memory: the sum of bytes - shared is
+// what is allocated, weights, activations, scratch memory of operations and all. It depends on the
+// device: software drivers keep attention's probabilities, GPUs do not. device NULL: a GPU, whose
+// operations' scratch memory is not known. Nothing is allocated or changed on the device.
 typedef struct vkb_plan_entry {
     const char *name;
     uint64_t bytes;

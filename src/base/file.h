@@ -15,8 +15,9 @@ typedef struct file_map {
 // VKB_BAD_FILE when the file is missing, a folder, or unreadable.
 vkb_status file_map_open(vkb_context *ctx, const char *path, file_map *map);
 void file_map_close(file_map *map);
-// Takes the map's pages out of the process's memory; a later look brings them back. All of them: the
-// kernel maps neighbours of a page that is touched, so that parts given back by themselves do not stay so.
+// Takes the map's pages out of the process's memory; a later look brings them back. All of them:
+// the kernel maps neighbours of a page that is touched, so that parts given back by themselves do
+// not stay so.
 void file_map_release(const file_map *map);
 
 // The whole file as a string with a NUL behind it, freed with free(). VKB_BAD_FILE as
@@ -39,7 +40,8 @@ void file_abandon(file_writer **writer);      // NULL-safe: removes the temporar
 
 // file_create, file_write, file_commit.
 vkb_status file_write_whole(vkb_context *ctx, const char *path, const void *data, size_t bytes);
-// The same without waiting for the disk: whole whatever becomes of this process, but not of the machine.
+// The same without waiting for the disk: whole whatever becomes of this process, but not of the
+// machine.
 vkb_status file_write_soon(vkb_context *ctx, const char *path, const void *data, size_t bytes);
 
 // ---- Folders and paths ----

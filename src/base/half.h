@@ -1,5 +1,6 @@
-// 16-bit floats on the host: IEEE 754 binary16 (fp16) and bfloat16 (bf16), the upper half of an fp32.
-// Rounding is to the nearest, ties to even; NaN stays NaN, what is too large becomes infinite.
+// 16-bit floats on the host: IEEE 754 binary16 (fp16) and bfloat16 (bf16), the upper half of an
+// fp32. Rounding is to the nearest, ties to even; NaN stays NaN, what is too large becomes
+// infinite.
 #ifndef VKB_BASE_HALF_H
 #define VKB_BASE_HALF_H
 

@@ -1,6 +1,6 @@
 // BERT with its two heads: parameters and activations as tables, forward and backward as lists of
-// operations (Devlin et al. 2018; the formulas as transformers' BertForMaskedLM and, with pooler and
-// NSP head, BertForPreTraining have them).
+// operations (Devlin et al. 2018; the formulas as transformers' BertForMaskedLM and, with pooler
+// and NSP head, BertForPreTraining have them).
 //
 //   layout        where each tensor of params.def lies: in slabs that fit the device's limits
 //   bert_params   views of one copy of them: weights, gradients and moments are laid out alike
@@ -43,15 +43,15 @@ typedef struct bert_tensor {
     uint32_t slab;
     uint64_t offset, bytes; // in its slab
     uint64_t room;          // bytes that are kept for it; what is behind its own is 0 always
-    // Tensors from this one on that lie side by side, so that a product may take them as one: 1, or 3 of a
-    // query; 0: it belongs to one before.
+    // Tensors from this one on that lie side by side, so that a product may take them as one: 1, or
+    // 3 of a query; 0: it belongs to one before.
     uint32_t together;
 } bert_tensor;
 
 enum { BERT_MAX_SLABS = 64 };
 
-// Tensors of the vocabulary have room for a whole number of so many rows, so that products over it are of
-// whole tiles, and rows of logits of any type.
+// Tensors of the vocabulary have room for a whole number of so many rows, so that products over it
+// are of whole tiles, and rows of logits of any type.
 enum { BERT_VOCAB_STEP = 64 };
 static inline uint32_t bert_vocab_room(const vkb_config *config)
 {
@@ -81,12 +81,13 @@ void bert_layout_free(bert_layout *layout);
 typedef struct bert_layer_params {
 #define LAYER(field, name, rows, cols, decay, init) gpu_view field;
 #include "bert/params.def"
-    // query, key and value as one [3H][H], and [3H]; empty where the device cannot bind columns of what a
-    // product with them gives, [N][3H], or three such weights at once.
+    // query, key and value as one [3H][H], and [3H]; empty where the device cannot bind columns of
+    // what a product with them gives, [N][3H], or three such weights at once.
     gpu_view qkv, qkv_bias;
 } bert_layer_params;
 
-// One copy of all parameters on the device: weights, gradients, or a moment. Views are of a tensor's room.
+// One copy of all parameters on the device: weights, gradients, or a moment. Views are of a
+// tensor's room.
 typedef struct bert_params {
     gpu_buffer **slabs; // [layout->slab_count]
     uint32_t slab_count;
@@ -100,9 +101,10 @@ typedef struct bert_params {
 vkb_status bert_params_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
                               const char *what, bert_params *out);
 void bert_params_free(bert_params *params);
-// What products read of the weights where a pass is in 16 bits: a copy of every slab of matrices; the
-// other fields, and those of the pair head, whose few rows are computed in fp32, are the weights' own.
-// Whoever made it casts the weights into it once (bert_halves_slab); bert_update keeps it then.
+// What products read of the weights where a pass is in 16 bits: a copy of every slab of matrices;
+// the other fields, and those of the pair head, whose few rows are computed in fp32, are the
+// weights' own. Whoever made it casts the weights into it once (bert_halves_slab); bert_update
+// keeps it then.
 vkb_status bert_halves_create(vkb_device *dev, const bert_layout *layout, uint32_t layers,
                               const bert_params *weights, gpu_type type, bert_params *out);
 gpu_view bert_halves_slab(const bert_params *halves, uint32_t slab, gpu_type type);
@@ -117,8 +119,8 @@ gpu_view bert_params_together(const bert_params *params, const bert_tensor *tens
 
 // ---- Model ----
 
-// A tensor that nothing computes with, and that is saved again: of a pooler without its next-sentence
-// head, or a head without its pooler.
+// A tensor that nothing computes with, and that is saved again: of a pooler without its
+// next-sentence head, or a head without its pooler.
 typedef struct bert_kept {
     char name[80]; // canonical
     uint32_t rank;
@@ -142,9 +144,11 @@ struct vkb_model {
 // A model with its memory, weights not set.
 vkb_status bert_model_allocate(vkb_device *dev, const vkb_config *config, vkb_model **out);
 
-// out[i] ~ N(0, deviation), of the draws from a counter on: element / 4 is added to its first two words.
+// out[i] ~ N(0, deviation), of the draws from a counter on: element / 4 is added to its first two
+// words.
 void bert_normal(uint64_t seed, philox4 counter, double deviation, uint64_t count, float *out);
-// Sets parameter `index` of the layout, drawn as vkb_model_create documents: by seed and index alone.
+// Sets parameter `index` of the layout, drawn as vkb_model_create documents: by seed and index
+// alone.
 vkb_status bert_init_tensor(vkb_model *model, const vkb_init_params *params, uint32_t index);
 // Sets the elements of a tensor of the vocabulary that lie behind those of `from`, as transformers'
 // resize_token_embeddings does.
@@ -198,8 +202,8 @@ void bert_acts_free(bert_acts *acts);
 // Bytes by name, and in how many of them something named before lies too: without those, the sum is
 // what is allocated.
 typedef void (*bert_plan_fn)(void *user, const char *name, uint64_t bytes, uint64_t shared);
-// Calls entry once for the activations of each name on such a device (max_allocation 0: any). false: the
-// host has no memory for it.
+// Calls entry once for the activations of each name on such a device (max_allocation 0: any).
+// false: the host has no memory for it.
 bool bert_acts_plan(const vkb_device_info *device, const vkb_config *config, bert_shape shape,
                     bert_plan_fn entry, void *user);
 
@@ -224,16 +228,18 @@ typedef struct bert_run {
 void bert_forward(gpu_stream *s, const bert_run *run);
 // acts->index -> logits of the predictions; acts->first -> pair_logits of the rows.
 void bert_head_forward(gpu_stream *s, const bert_run *run);
-// acts->labels, next_sentence -> losses into step_out; with gradient, logits become their own gradient.
+// acts->labels, next_sentence -> losses into step_out; with gradient, logits become their own
+// gradient.
 //
-// Gradients are of the sum of the MLM losses, which AdamW divides by all predictions of the step. For
-// both objectives together the gradient of the NSP losses enters with the weight (predictions of this
-// micro-batch / its pairs): of one micro-batch that gives mean MLM loss + mean NSP loss, of several
+// Gradients are of the sum of the MLM losses, which AdamW divides by all predictions of the step.
+// For both objectives together the gradient of the NSP losses enters with the weight (predictions
+// of this micro-batch / its pairs): of one micro-batch that gives mean MLM loss + mean NSP loss, of
+// several
 //
 //     sum over micro-batches of predictions / all predictions * (mean MLM loss + mean NSP loss)
 //
-// so that one without predictions adds nothing, and one without pairs its MLM loss alone. NSP alone:
-// the sum, divided by all pairs. step_out has the plain sums of both losses.
+// so that one without predictions adds nothing, and one without pairs its MLM loss alone. NSP
+// alone: the sum, divided by all pairs. step_out has the plain sums of both losses.
 void bert_loss(gpu_stream *s, const bert_run *run, bool gradient);
 // From the logits' gradient to the gradient of every parameter that the objective trains.
 void bert_backward(gpu_stream *s, const bert_run *run);
@@ -242,8 +248,8 @@ typedef struct bert_adamw {
     float beta1, beta2, eps, weight_decay; // decay of the tensors that have it
 } bert_adamw;
 
-// Norm, clipping and AdamW over the parameters that the objective trains, from run->grads and struct
-// step_in; the others are neither changed nor decayed.
+// Norm, clipping and AdamW over the parameters that the objective trains, from run->grads and
+// struct step_in; the others are neither changed nor decayed.
 void bert_update(gpu_stream *s, const bert_run *run, const bert_layout *layout,
                  const bert_params *exp_avg, const bert_params *exp_avg_sq,
                  const bert_adamw *adamw);
@@ -264,9 +270,9 @@ vkb_status bert_model_save(const vkb_model *model, const char *path, hf_dtype dt
 vkb_status bert_params_load(const vkb_model *model, const char *path, const bert_saved *saved,
                             uint32_t saved_count);
 
-// The weights of a model folder, whatever names its tensors have. Of the optional parts tensors may be
-// absent: they start at random, as vkb_model_create would draw them. The log names those, and what the
-// folder has that the model has not.
+// The weights of a model folder, whatever names its tensors have. Of the optional parts tensors may
+// be absent: they start at random, as vkb_model_create would draw them. The log names those, and
+// what the folder has that the model has not.
 vkb_status bert_folder_load(vkb_model *model, const vkb_folder *folder,
                             const bool optional[BERT_PARTS], uint64_t seed);
 hf_dtype bert_dtype(vkb_precision precision);
@@ -283,11 +289,12 @@ bool bert_folder_has_mlm_head(const vkb_folder *folder);
 // vkb_folder_compare against another layout than the config's.
 vkb_status bert_folder_compare(vkb_context *ctx, const vkb_folder *folder,
                                const bert_layout *layout, vkb_tensor_fault **list, size_t *count);
-// Moves those that are none, as their tensors may be absent, to the end of the list; returns how many.
+// Moves those that are none, as their tensors may be absent, to the end of the list; returns how
+// many.
 size_t bert_split_absent(const bert_layout *layout, const bool optional[BERT_PARTS],
                          vkb_tensor_fault *list, size_t count);
-// VKB_BAD_FILE when a tensor of the list is missing or mismatched; the log has those that the sentence
-// has no room for. expected: tensors of the model.
+// VKB_BAD_FILE when a tensor of the list is missing or mismatched; the log has those that the
+// sentence has no room for. expected: tensors of the model.
 vkb_status bert_fail_faults(vkb_context *ctx, const vkb_folder *folder,
                             const vkb_tensor_fault *list, size_t count, uint32_t expected);
 void bert_log_unexpected(vkb_context *ctx, const vkb_folder *folder, const vkb_tensor_fault *list,
@@ -307,8 +314,8 @@ typedef struct bert_text {
 
 // Texts whose lengths have the same bucket may share a pass.
 uint32_t bert_length_bucket(const vkb_model *model, uint32_t length);
-// Logits [predictions of all texts][vocab_size] of `count` texts of one bucket, in one submission. Waits.
-// The first call of a shape records a pass, which later calls use again. Locks the device.
+// Logits [predictions of all texts][vocab_size] of `count` texts of one bucket, in one submission.
+// Waits. The first call of a shape records a pass, which later calls use again. Locks the device.
 vkb_status bert_infer(vkb_model *model, const bert_text *texts, uint32_t count, float *logits);
 void bert_passes_free(vkb_model *model);
 

@@ -53,8 +53,8 @@ static inline op_embedding bert_embedding(const bert_run *run)
     };
 }
 
-// Queries, keys or values (i 0, 1, 2) of a layer, of its qkv or dqkv: columns of [N][3H] where its three
-// weights lie together and a product computes all, else [N][H] one behind the other.
+// Queries, keys or values (i 0, 1, 2) of a layer, of its qkv or dqkv: columns of [N][3H] where its
+// three weights lie together and a product computes all, else [N][H] one behind the other.
 static inline gpu_view bert_third(const bert_run *run, uint32_t layer, gpu_view qkv, uint32_t i)
 {
     const bert_shape *shape = &run->acts->shape;

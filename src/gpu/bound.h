@@ -1,6 +1,6 @@
-// How much work one submission may hold, so that it is short beside the seconds after which a display's
-// watchdog ends a program. Work is counted in operations, as those who record estimate it; how many of them
-// a second the device makes is seen while it works.
+// How much work one submission may hold, so that it is short beside the seconds after which a
+// display's watchdog ends a program. Work is counted in operations, as those who record estimate
+// it; how many of them a second the device makes is seen while it works.
 #ifndef VKB_GPU_BOUND_H
 #define VKB_GPU_BOUND_H
 

@@ -1,5 +1,5 @@
-// Vulkan's structures that are newer than Debian 12's headers (1.3.239). Their functions are fetched by
-// name.
+// Vulkan's structures that are newer than Debian 12's headers (1.3.239). Their functions are
+// fetched by name.
 #ifndef VKB_GPU_EXTENSIONS_H
 #define VKB_GPU_EXTENSIONS_H
 

@@ -6,7 +6,8 @@
 //   gpu_stream   a list of kernel runs and copies, recorded once and submitted many times; barriers
 //                are derived from the access string of each kernel
 //
-// Threading: one thread per device at a time (gpu_lock). Everything a stream refers to must outlive it.
+// Threading: one thread per device at a time (gpu_lock). Everything a stream refers to must outlive
+// it.
 #ifndef VKB_GPU_H
 #define VKB_GPU_H
 
@@ -36,8 +37,8 @@ typedef struct gpu_view {
 } gpu_view;
 
 // Bytes 0 to `bytes` of a new buffer; contents are undefined. The name is copied, and shows in
-// RenderDoc, validation messages and error sentences. VKB_OUT_OF_MEMORY: also when bytes exceed what
-// one allocation may have on this device.
+// RenderDoc, validation messages and error sentences. VKB_OUT_OF_MEMORY: also when bytes exceed
+// what one allocation may have on this device.
 vkb_status gpu_buffer_create(vkb_device *dev, const char *name, uint64_t bytes, gpu_memory memory,
                              gpu_buffer **out);
 // Bytes that GPU_LOCAL buffers may still take, by the driver's account.
@@ -55,7 +56,8 @@ static inline uint32_t gpu_type_bytes(gpu_type type)
 {
     return type == GPU_F32 ? 4 : 2;
 }
-// offset is a multiple of gpu_alignment if the part is bound to a kernel, of 4 if it is only copied.
+// offset is a multiple of gpu_alignment if the part is bound to a kernel, of 4 if it is only
+// copied.
 gpu_view gpu_part(gpu_view view, uint64_t offset, uint64_t bytes);
 uint64_t gpu_alignment(const vkb_device *dev); // bytes, at least 16
 // Bytes that one binding of a kernel may have (maxStorageBufferRange); a buffer may be larger.
@@ -67,7 +69,8 @@ void *gpu_mapped(gpu_view view); // GPU_UPLOAD and GPU_READBACK; NULL otherwise
 vkb_status gpu_upload(vkb_device *dev, gpu_view to, const void *data);
 vkb_status gpu_download(vkb_device *dev, gpu_view from, void *data);
 
-// gpu_upload and gpu_download of it are plain copies, of which several threads may make some at once.
+// gpu_upload and gpu_download of it are plain copies, of which several threads may make some at
+// once.
 bool gpu_is_direct(gpu_view view);
 
 // One mutex a device, for those whose callers may be several threads; it is not recursive.
@@ -93,12 +96,13 @@ typedef struct gpu_groups {
 // and y; the shader computes index = y * gl_NumWorkGroups.x + x and returns when it is too large.
 gpu_groups gpu_items(uint64_t count);
 
-// What the driver's compiler says of a kernel that was built: `text` is a line for each of its forms, "NAME value,
-// NAME value, ..."; "" where it tells nothing. numbers: the specialisation constants.
+// What the driver's compiler says of a kernel that was built: `text` is a line for each of its
+// forms, "NAME value, NAME value, ..."; "" where it tells nothing. numbers: the specialisation
+// constants.
 typedef void (*gpu_statistics_fn)(void *user, gpu_kernel kernel, const uint32_t *numbers,
                                   uint32_t count, const char *text);
-// Until it is called with NULL, tells of each kernel that is built (VK_KHR_pipeline_executable_properties), and
-// streams that are only rehearsed build theirs too.
+// Until it is called with NULL, tells of each kernel that is built
+// (VK_KHR_pipeline_executable_properties), and streams that are only rehearsed build theirs too.
 void gpu_statistics(vkb_device *dev, gpu_statistics_fn tell, void *user);
 
 // ---- Streams ----
@@ -110,7 +114,8 @@ typedef void (*gpu_record_fn)(gpu_stream *s, void *user);
 
 // Records a stream by calling record(s, user) twice: a dry pass, in which nothing is recorded and
 // gpu_scratch only learns how much is wanted, then the real one. Both calls must ask for the same.
-// A failure inside (a pipeline that does not build, memory) is kept by the stream and returned here.
+// A failure inside (a pipeline that does not build, memory) is kept by the stream and returned
+// here.
 //   timed   run one kernel at a time, with a timestamp before and after each, for gpu_times
 vkb_status gpu_record(vkb_device *dev, const char *name, bool timed, gpu_record_fn record,
                       void *user, gpu_stream **out);
@@ -119,8 +124,8 @@ void gpu_stream_destroy(gpu_stream **s);
 vkb_device *gpu_stream_device(const gpu_stream *s);
 bool gpu_is_dry(const gpu_stream *s);
 
-// The dry pass alone: nothing is recorded. What is asked for may tell the listener, which is NULL in
-// every other stream.
+// The dry pass alone: nothing is recorded. What is asked for may tell the listener, which is NULL
+// in every other stream.
 vkb_status gpu_rehearse(vkb_device *dev, const char *name, gpu_record_fn record, void *user,
                         void *listener);
 void *gpu_listener(const gpu_stream *s);
@@ -156,13 +161,14 @@ void gpu_label(gpu_stream *s, const char *name);
 // A failure found by the one who records.
 void gpu_stream_fail(gpu_stream *s, vkb_status status);
 
-// Submits recorded streams, in order, behind everything submitted before: in one submission to the queue,
-// or in several where one would keep a display waiting. Does not wait. *ticket (may be NULL) grows by one
-// each time.
+// Submits recorded streams, in order, behind everything submitted before: in one submission to the
+// queue, or in several where one would keep a display waiting. Does not wait. *ticket (may be NULL)
+// grows by one each time.
 vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count, uint64_t *ticket);
 vkb_status gpu_wait(vkb_device *dev, uint64_t ticket); // that, and everything before it
 vkb_status gpu_wait_all(vkb_device *dev);
-// The same, for so long at most: a device that has not finished by then hangs, and is taken for lost.
+// The same, for so long at most: a device that has not finished by then hangs, and is taken for
+// lost.
 vkb_status gpu_wait_for(vkb_device *dev, uint64_t ticket, double seconds);
 bool gpu_done(vkb_device *dev, uint64_t ticket);
 
@@ -173,9 +179,9 @@ vkb_status gpu_run_once(vkb_device *dev, const char *name, gpu_record_fn record,
 
 // Is told of a buffer that would be made.
 typedef void (*gpu_plan_fn)(void *user, const char *name, uint64_t bytes);
-// Until it is called with NULL, nothing reaches the device: buffers get no memory, uploads, submissions
-// and waits do nothing, and streams are only rehearsed. What is made in a plan is good for nothing but
-// being destroyed. Scratch memory of streams is among what `buffer` is told of.
+// Until it is called with NULL, nothing reaches the device: buffers get no memory, uploads,
+// submissions and waits do nothing, and streams are only rehearsed. What is made in a plan is good
+// for nothing but being destroyed. Scratch memory of streams is among what `buffer` is told of.
 void gpu_plan(vkb_device *dev, gpu_plan_fn buffer, void *user);
 
 // ---- What happened ----
@@ -204,8 +210,8 @@ gpu_counters gpu_count(const vkb_device *dev);
 
 // ---- Notes: what was found out about this device (notes.c) ----
 //
-// A text by kind and key. But for the last kind they are kept in the user's cache folder, for this device,
-// driver and set of shaders, between gpu_notes_begin and gpu_notes_end.
+// A text by kind and key. But for the last kind they are kept in the user's cache folder, for this
+// device, driver and set of shaders, between gpu_notes_begin and gpu_notes_end.
 typedef enum gpu_note_kind {
     GPU_NOTE_CHOICE, // of a product: the variant that was measured to be the fastest
     GPU_NOTE_FAULT,  // of a variant that must not be used: why
@@ -221,11 +227,11 @@ bool gpu_note_at(const vkb_device *dev, gpu_note_kind kind, size_t index, const 
 vkb_status gpu_note_set(vkb_device *dev, gpu_note_kind kind, const char *key,
                         const char *text); // NULL takes it away
 void gpu_note_clear(vkb_device *dev, gpu_note_kind kind);
-// Who measures: alone among all processes, so that times are true. Waits for another one for so many
-// seconds, then reads what that has kept; false: it is still at it.
+// Who measures: alone among all processes, so that times are true. Waits for another one for so
+// many seconds, then reads what that has kept; false: it is still at it.
 bool gpu_notes_begin(vkb_device *dev, double seconds);
-// Whole or not at all, and a log line when it cannot be. sync: it outlives the machine, too, which takes
-// long.
+// Whole or not at all, and a log line when it cannot be. sync: it outlives the machine, too, which
+// takes long.
 void gpu_notes_write(vkb_device *dev, bool sync);
 void gpu_notes_end(vkb_device *dev);
 const char *gpu_notes_path(const vkb_device *dev); // NULL: nothing is kept
@@ -234,8 +240,8 @@ const char *gpu_notes_path(const vkb_device *dev); // NULL: nothing is kept
 
 // No more than `bytes` beyond what is allocated now, as on a small device; UINT64_MAX ends it.
 void gpu_test_limit_memory(vkb_device *dev, uint64_t bytes);
-// No more than so many operations in one submission, as on a slow device with a display; 0 ends it. For
-// streams recorded and submitted from here on.
+// No more than so many operations in one submission, as on a slow device with a display; 0 ends it.
+// For streams recorded and submitted from here on.
 void gpu_test_limit_submissions(vkb_device *dev, double flops);
 // gpu_upload and gpu_download go through staging buffers even where the memory is mapped.
 void gpu_test_force_staging(vkb_device *dev, bool on);

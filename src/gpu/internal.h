@@ -89,8 +89,8 @@ typedef struct gpu_physical {
     bool cooperative_matrix; // the extension, with the features that we want of it
 } gpu_physical;
 
-// Fills info.matrix*, of a device that lists VK_KHR_cooperative_matrix; bf16: so it has matrices of it;
-// workgroups: it lists VK_NV_cooperative_matrix2 too. The workgroups' limits are known by then.
+// Fills info.matrix*, of a device that lists VK_KHR_cooperative_matrix; bf16: so it has matrices of
+// it; workgroups: it lists VK_NV_cooperative_matrix2 too. The workgroups' limits are known by then.
 void gpu_probe_matrices(gpu_instance *instance, gpu_physical *p,
                         const VkPhysicalDeviceVulkan12Features *v12, bool bf16, bool workgroups);
 
@@ -182,7 +182,8 @@ void gpu_statistics_tell(vkb_device *dev, gpu_kernel kernel, const gpu_pipeline 
 
 vkb_status gpu_pipeline_cache_open(vkb_device *dev, bool no_file);
 void gpu_pipeline_cache_close(vkb_device *dev); // writes the file
-// KIND-DEVICE-DRIVER-SHADERS.SUFFIX in the user's cache folder, freed with free(); NULL: there is none.
+// KIND-DEVICE-DRIVER-SHADERS.SUFFIX in the user's cache folder, freed with free(); NULL: there is
+// none.
 char *gpu_cache_path(const vkb_device *dev, const char *kind, const char *suffix);
 
 // ---- notes.c, notes_file.c ----

@@ -1,6 +1,6 @@
 // A model folder: config.json (or Google's bert_config.json) and the weights, of any format, with
-// each tensor under the name that BertForMaskedLM gives it, whoever wrote the file. The vkb_folder_ functions
-// of vkbert.h live in folder.c too.
+// each tensor under the name that BertForMaskedLM gives it, whoever wrote the file. The vkb_folder_
+// functions of vkbert.h live in folder.c too.
 #ifndef VKB_HF_FOLDER_H
 #define VKB_HF_FOLDER_H
 

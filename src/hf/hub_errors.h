@@ -12,11 +12,12 @@ bool hub_retry(const hub_session *session, const hub_request *request, unsigned 
 // Whether the answer has what was asked for.
 bool hub_succeeded(const hub_request *request);
 
-// Whether it is the network or the hub as a whole that fails, so that a copy in the cache is as good
-// as it gets.
+// Whether it is the network or the hub as a whole that fails, so that a copy in the cache is as
+// good as it gets.
 bool hub_unreachable(const hub_request *request);
 
-// Fails with the sentence for a request about `what`, a file of the model, or the model itself (NULL).
+// Fails with the sentence for a request about `what`, a file of the model, or the model itself
+// (NULL).
 vkb_status hub_fail(const hub_session *session, const hub_request *request, const hub_name *name,
                     const char *what);
 
@@ -33,8 +34,8 @@ typedef struct hub_text {
     size_t bytes;
 } hub_text;
 
-// Runs one request, with its retries; VKB_OK: there is a last answer, or failure, to look at. text may
-// be NULL.
+// Runs one request, with its retries; VKB_OK: there is a last answer, or failure, to look at. text
+// may be NULL.
 vkb_status hub_fetch(hub_session *session, hub_request *request, hub_text *text);
 
 #endif

@@ -1,4 +1,5 @@
-// HTTP with the hub, over libcurl: requests that run side by side, redirects, and who gets the token.
+// HTTP with the hub, over libcurl: requests that run side by side, redirects, and who gets the
+// token.
 //
 // Redirects are followed here, not in libcurl, so that the rule is one line to read: the token goes
 // to the endpoint's own scheme, host and port, and nowhere else.
@@ -11,8 +12,8 @@
 
 #define HUB_UNKNOWN UINT64_MAX // a length that no header tells
 
-// What the headers of an answer say; texts that do not fit are cut. Those that begin with "linked" and
-// the commit stay from a redirect to the answer behind it, as the hub gives them on either.
+// What the headers of an answer say; texts that do not fit are cut. Those that begin with "linked"
+// and the commit stay from a redirect to the answer behind it, as the hub gives them on either.
 typedef struct hub_headers {
     char etag[160], linked_etag[160]; // without W/ and quotes
     char commit[64], error_code[64], content_type[64];

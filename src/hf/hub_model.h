@@ -26,9 +26,9 @@ vkb_status hub_model_parse(vkb_context *ctx, const char *from, const char *text,
                            hub_model *out);
 void hub_model_free(hub_model *model); // leaves it zeroed
 
-// Adds the files of `parts` (vkb_part) to wanted: of the weights the one kind that transformers would
-// take, its index where there are shards. VKB_BAD_FILE: the model lacks a part that it cannot be
-// without.
+// Adds the files of `parts` (vkb_part) to wanted: of the weights the one kind that transformers
+// would take, its index where there are shards. VKB_BAD_FILE: the model lacks a part that it cannot
+// be without.
 vkb_status hub_model_choose(vkb_context *ctx, const char *repo, const hub_model *model,
                             uint32_t parts, hub_list *wanted);
 

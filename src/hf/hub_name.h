@@ -1,5 +1,5 @@
-// Names that come from people and from the hub, and which of them may become paths and URLs. What is
-// not allowed here is never joined to the cache's folder.
+// Names that come from people and from the hub, and which of them may become paths and URLs. What
+// is not allowed here is never joined to the cache's folder.
 #ifndef VKB_HF_HUB_NAME_H
 #define VKB_HF_HUB_NAME_H
 

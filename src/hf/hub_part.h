@@ -2,8 +2,8 @@
 // huggingface_hub, left there is read once and gone on from.
 //
 // An etag of 64 hexadecimal digits is the file's SHA-256 (large files), one of 40 its SHA-1 as git
-// counts it (all others); a server that is not the hub may have another, and then the length alone is
-// checked.
+// counts it (all others); a server that is not the hub may have another, and then the length alone
+// is checked.
 #ifndef VKB_HF_HUB_PART_H
 #define VKB_HF_HUB_PART_H
 

@@ -37,9 +37,9 @@ const cJSON *hf_json_member(const cJSON *object, const char *key);
 // Writes root to folder/name, whole or not at all. root NULL: memory ran out while it was made.
 vkb_status hf_json_write(vkb_context *ctx, const char *folder, const char *name, const cJSON *root);
 
-// ours with what only `original` has, in its order: a file that is written again loses no key that we do
-// not know. Objects are completed member by member, unless their "type" differs; a list is ours or, where
-// we have none, the original's. Takes ours. NULL: memory ran out.
+// ours with what only `original` has, in its order: a file that is written again loses no key that
+// we do not know. Objects are completed member by member, unless their "type" differs; a list is
+// ours or, where we have none, the original's. Takes ours. NULL: memory ran out.
 cJSON *hf_json_complete(cJSON *ours, const cJSON *original);
 
 // The double that prints as value's shortest text: 0.1f as 0.1, not 0.100000001490116.

@@ -1,6 +1,6 @@
 // Pickles as torch.save writes them, read by a machine that can build numbers, strings, tuples,
-// lists, dicts and tensors, and nothing else. What a pickle asks Python to import is compared with a
-// short list and never executed; every opcode and name outside the lists ends the reading.
+// lists, dicts and tensors, and nothing else. What a pickle asks Python to import is compared with
+// a short list and never executed; every opcode and name outside the lists ends the reading.
 //
 // Values refer to each other by index and nothing walks through them on its own, so a pickle may
 // hold itself, or a tuple of twice a tuple of twice ..., and costs no more than its bytes.

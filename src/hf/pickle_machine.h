@@ -13,8 +13,8 @@ vkb_status pickle_refuse(pickle *p, const char *what);
 vkb_status pickle_reserve(pickle *p, void **at, size_t *capacity, uint64_t wanted, size_t item);
 vkb_status pickle_append(pickle *p, pickle_items *list, const pickle_value *values, size_t count);
 
-// The stack. pickle_pop: `count` values, none of them a mark, valid until the next push; NULL: there
-// are fewer. pickle_top: NULL when the stack is empty.
+// The stack. pickle_pop: `count` values, none of them a mark, valid until the next push; NULL:
+// there are fewer. pickle_top: NULL when the stack is empty.
 vkb_status pickle_push(pickle *p, pickle_value value);
 vkb_status pickle_push_object(pickle *p, pickle_kind kind, const pickle_value *items, size_t count);
 const pickle_value *pickle_pop(pickle *p, size_t count);

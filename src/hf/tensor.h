@@ -72,12 +72,12 @@ typedef struct hf_shape_text {
 } hf_shape_text;
 hf_shape_text hf_shape(uint32_t rank, const uint64_t *shape);
 
-// Elements first .. first+count-1, last index fastest, as floats, from F32, F16, BF16 or F64; false for another dtype.
-// The range must lie inside the tensor.
+// Elements first .. first+count-1, last index fastest, as floats, from F32, F16, BF16 or F64; false
+// for another dtype. The range must lie inside the tensor.
 bool hf_tensor_to_f32(const hf_tensor *tensor, uint64_t first, uint64_t count, float *out);
 
-// count floats as elements of F32, F16 or BF16 at `out`, rounded to the nearest, ties to even, as torch
-// rounds. Returns how many finite ones became infinite. out may be `values` itself.
+// count floats as elements of F32, F16 or BF16 at `out`, rounded to the nearest, ties to even, as
+// torch rounds. Returns how many finite ones became infinite. out may be `values` itself.
 uint64_t hf_tensor_from_f32(hf_dtype dtype, const float *values, uint64_t count, void *out);
 
 #endif

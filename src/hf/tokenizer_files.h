@@ -30,8 +30,8 @@ typedef struct hf_tokenizer {
     char *unk_token, *cls_token, *sep_token, *pad_token, *mask_token; // never NULL once read; each
                                                                       // is a piece
     uint64_t model_max_length;                                        // 0: unset
-    // tokenizer.json without its vocabulary, tokenizer_config.json and special_tokens_map.json as they
-    // were read, for the keys that are not ours; NULL: there was none.
+    // tokenizer.json without its vocabulary, tokenizer_config.json and special_tokens_map.json as
+    // they were read, for the keys that are not ours; NULL: there was none.
     struct cJSON *json, *config, *map;
 } hf_tokenizer;
 

@@ -1,5 +1,5 @@
-// Reading pytorch_model.bin: what its two containers have in common. A container reads the pickle of
-// what was saved, and places every storage that the pickle mentions in the mapped file.
+// Reading pytorch_model.bin: what its two containers have in common. A container reads the pickle
+// of what was saved, and places every storage that the pickle mentions in the mapped file.
 #ifndef VKB_HF_TORCH_H
 #define VKB_HF_TORCH_H
 

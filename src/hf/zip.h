@@ -1,6 +1,6 @@
-// A zip archive of stored files, as torch.save writes them: the central directory alone says what is
-// where, and is checked so that every entry lies inside the file, whole, by itself, under its own
-// name. Names are compared and never opened.
+// A zip archive of stored files, as torch.save writes them: the central directory alone says what
+// is where, and is checked so that every entry lies inside the file, whole, by itself, under its
+// own name. Names are compared and never opened.
 #ifndef VKB_HF_ZIP_H
 #define VKB_HF_ZIP_H
 

@@ -22,7 +22,8 @@ uint32_t attention_stride(const op_attention *a);
 
 void attention_plain_fwd(gpu_stream *s, const op_attention *a);
 void attention_plain_bwd(gpu_stream *s, const op_attention *a);
-// family: "tile", or "coop" for the passes that the device admits; NULL: what is in use, else the best guess.
+// family: "tile", or "coop" for the passes that the device admits; NULL: what is in use, else the
+// best guess.
 void attention_fused_fwd(gpu_stream *s, const op_attention *a, const char *family);
 void attention_fused_bwd(gpu_stream *s, const op_attention *a, const char *family);
 
@@ -40,7 +41,8 @@ bool attention_coop_kernel(const vkb_device_info *info, const op_attention *a, a
                            attention_kernel *out);
 bool attention_has_coop(const vkb_device_info *info, const op_attention *a); // any of the passes
 
-// Of notes (gpu_note): what the choice of a family is kept under, and a fault of cooperative matrices.
+// Of notes (gpu_note): what the choice of a family is kept under, and a fault of cooperative
+// matrices.
 typedef struct attention_name {
     char text[80];
 } attention_name;

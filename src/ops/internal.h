@@ -19,8 +19,9 @@ bool op_info_is_software(const vkb_device_info *info);
 // Products by matmul_lanes rather than matmul_tile?
 bool op_info_wants_lanes(const vkb_device_info *info);
 
-// fragments.c: cooperative matrices of two operands of this type and fp32 sums. Does the device hold any;
-// is f one, its sides multiples of eight; which sizes of subgroups are worth trying, the best guess first.
+// fragments.c: cooperative matrices of two operands of this type and fp32 sums. Does the device
+// hold any; is f one, its sides multiples of eight; which sizes of subgroups are worth trying, the
+// best guess first.
 bool op_has_fragments(const vkb_device_info *info, gpu_type type);
 bool op_fragment_fits(const vkb_cooperative_matrix *f, gpu_type type);
 typedef struct op_lanes {
@@ -58,8 +59,8 @@ bool op_dropout_checks(gpu_stream *s, const char *op, op_dropout d);
 // layernorm.c: the checks of op_residual_norm_fwd.
 bool op_residual_norm_fits(gpu_stream *s, const op_residual_norm *n);
 
-// Of `rows` rows of `cols` values of 4 bytes, how many a kernel may bind at once: all, or a multiple of
-// 64, so that the next part starts where any device may bind it.
+// Of `rows` rows of `cols` values of 4 bytes, how many a kernel may bind at once: all, or a
+// multiple of 64, so that the next part starts where any device may bind it.
 uint32_t op_rows_bound(const gpu_stream *s, uint32_t rows, uint64_t cols);
 // The view of elements first .. first + count - 1, unchecked: in the dry pass no view is.
 static inline gpu_view op_part(gpu_view view, uint64_t first, uint64_t count)

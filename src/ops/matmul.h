@@ -12,8 +12,9 @@
 //   tune.h          measuring variants
 //   packed.c        weights packed for software drivers: no family, a product has them or not
 //
-// A family is the one place that knows its kernel: when a device admits a product (limits and features,
-// never names), in which variants, and how one is recorded. Adding one: its file, and a line in matmul.c.
+// A family is the one place that knows its kernel: when a device admits a product (limits and
+// features, never names), in which variants, and how one is recorded. Adding one: its file, and a
+// line in matmul.c.
 #ifndef VKB_OPS_MATMUL_H
 #define VKB_OPS_MATMUL_H
 
@@ -57,13 +58,14 @@ typedef struct matmul_list {
 
 typedef struct matmul_family {
     const char *name;
-    // How much it is worth trying first here, before anything is measured; 0: it does not admit this.
+    // How much it is worth trying first here, before anything is measured; 0: it does not admit
+    // this.
     int (*rank)(const vkb_device_info *info, const matmul_product *product);
     // Its variants, the best guess first.
     void (*variants)(const vkb_device_info *info, const matmul_product *product, matmul_list *list);
     void (*run)(gpu_stream *s, const matmul_product *product, const uint32_t *numbers);
-    // Whether its kernel does what follows this product (op_then), too; NULL: never. Else `run` gets a product
-    // that nothing follows.
+    // Whether its kernel does what follows this product (op_then), too; NULL: never. Else `run`
+    // gets a product that nothing follows.
     bool (*fuses)(const vkb_device_info *info, const matmul_product *product,
                   const uint32_t *numbers);
 } matmul_family;
@@ -75,8 +77,9 @@ extern const matmul_family matmul_tile, matmul_lanes, matmul_coop, matmul_nv;
     matmul_offer_((list), (family), (const uint32_t[MATMUL_NUMBERS]){__VA_ARGS__})
 void matmul_offer_(matmul_list *list, const matmul_family *family, const uint32_t *numbers);
 
-// The variants that a device admits for a product, the best guess first; how many were written. Views
-// of params need no buffer. One whose operands are packed or beyond a binding has none to choose from.
+// The variants that a device admits for a product, the best guess first; how many were written.
+// Views of params need no buffer. One whose operands are packed or beyond a binding has none to
+// choose from.
 size_t matmul_variants(const vkb_device *dev, const op_matmul_params *params, matmul_variant *out,
                        size_t most);
 // Records the product by a variant of matmul_variants; another fails the stream with a sentence.
@@ -112,8 +115,8 @@ bool matmul_aligned(const matmul_operand *operand, uint32_t elements);
 // FORMAT of shaders/row4.glsl.
 uint32_t matmul_format(const matmul_operand *operand);
 
-// matmul_split.c: in how many parts a product's sum should be split, 1: none; the parts as a batch, c
-// still without memory; and their run.
+// matmul_split.c: in how many parts a product's sum should be split, 1: none; the parts as a batch,
+// c still without memory; and their run.
 uint32_t matmul_parts(const vkb_device_info *info, const matmul_product *product);
 matmul_product matmul_part(const matmul_product *product, uint32_t parts);
 void matmul_run_parts(gpu_stream *s, const matmul_product *product, const matmul_family *family,

@@ -1,10 +1,11 @@
 // Every operation of BERT, forward and backward, recorded into a stream.
 //
-// Tensors are dense and row-major unless a stride is named. Activations and their gradients are fp32, or
-// fp16 or bf16 by their views' type, all of an operation alike; everything else is fp32, and ids, types,
-// positions, masks, labels and indices are uint32. T tokens = rows * length, H hidden_size, V
-// vocab_size, A heads. A view must have at least the bytes its shape needs; an op checks that, and what the device's
-// limits allow, before it records, and fails the stream (gpu_stream_fail) with a sentence.
+// Tensors are dense and row-major unless a stride is named. Activations and their gradients are
+// fp32, or fp16 or bf16 by their views' type, all of an operation alike; everything else is fp32,
+// and ids, types, positions, masks, labels and indices are uint32. T tokens = rows * length, H
+// hidden_size, V vocab_size, A heads. A view must have at least the bytes its shape needs; an op
+// checks that, and what the device's limits allow, before it records, and fails the stream
+// (gpu_stream_fail) with a sentence.
 //
 // Gradients: `accumulate` adds to what the gradient holds, else it is overwritten. Sums run in a
 // fixed order: the same inputs give the same bits on the same device.
@@ -27,9 +28,9 @@ typedef enum op_layout {
     OP_TN, // dW = dy^T x   a [k][m], b [k][n]
 } op_layout;
 
-// What follows a product right away: in its kernel where that can, else in kernels of its own, with the
-// same bits but for bias_grad's last ones. Of one product with alpha 1, which does not accumulate, and whose
-// c is dense; tensors without a shape here are [m][n] and of c's type.
+// What follows a product right away: in its kernel where that can, else in kernels of its own, with
+// the same bits but for bias_grad's last ones. Of one product with alpha 1, which does not
+// accumulate, and whose c is dense; tensors without a shape here are [m][n] and of c's type.
 typedef enum op_then_kind {
     OP_THEN_NOTHING,
     OP_THEN_GELU,      // gelu = gelu(c), c = a b (+ bias)
@@ -51,8 +52,8 @@ typedef struct op_matmul_params {
     op_layout layout;
     gpu_view a, b, c;
     gpu_view bias; // [n], optional
-    // uint32[1], optional: of a as it is stored, rows from this one on are zeros. A kernel may leave them
-    // out; where they are m, rows of c that are then nothing but the bias (and c).
+    // uint32[1], optional: of a as it is stored, rows from this one on are zeros. A kernel may
+    // leave them out; where they are m, rows of c that are then nothing but the bias (and c).
     gpu_view used;
     uint32_t m, n, k;
     uint32_t lda, ldb, ldc; // elements between rows as stored; 0: dense
@@ -73,23 +74,24 @@ void op_matmul_(gpu_stream *s, const op_matmul_params *params);
 
 // ---- packed.c: weights as software drivers read them fastest ----
 
-// A weight W [n][k] is packed by panels of so many rows, the last one of what is left: each keeps its
-// place and its bytes, and becomes [k / 4][rows][4]. 0: the device's products want W as it lies. Products
-// with a packed b are y = x W^T (OP_NT) alone, dense, k and lda multiples of 4, not batched.
+// A weight W [n][k] is packed by panels of so many rows, the last one of what is left: each keeps
+// its place and its bytes, and becomes [k / 4][rows][4]. 0: the device's products want W as it
+// lies. Products with a packed b are y = x W^T (OP_NT) alone, dense, k and lda multiples of 4, not
+// batched.
 uint32_t op_panel(const vkb_device *dev);
 // One panel, rows [rows][cols]; cols is a multiple of 4.
 void op_pack(const float *from, uint32_t rows, uint32_t cols, float *to);
 void op_unpack(const float *from, uint32_t rows, uint32_t cols, float *to);
 
-// For tests and bench, process-wide: overrides the choice of kernels and workgroups (shaders/README.md
-// has the table). A device whose subgroup size varies runs the GPUs' only.
+// For tests and bench, process-wide: overrides the choice of kernels and workgroups
+// (shaders/README.md has the table). A device whose subgroup size varies runs the GPUs' only.
 typedef enum op_variant { OP_VARIANT_CHOSEN, OP_VARIANT_GPU, OP_VARIANT_SOFTWARE } op_variant;
 void op_force_variant(op_variant variant);
-// The same for the family of kernels of products, by name (matmul.h): it goes first wherever it admits
-// the product. NULL ends it.
+// The same for the family of kernels of products, by name (matmul.h): it goes first wherever it
+// admits the product. NULL ends it.
 void op_force_matmul(const char *family);
-// And for the family of fused kernels of attention: "tile", or "coop" where the device admits it, whatever
-// is known of it. NULL ends it.
+// And for the family of fused kernels of attention: "tile", or "coop" where the device admits it,
+// whatever is known of it. NULL ends it.
 void op_force_attention(const char *family);
 
 // ---- columns.c: sums[n] (+)= sum over rows of x[rows][cols], bias gradients ----
@@ -113,8 +115,8 @@ void op_add(gpu_stream *s, gpu_view x, uint32_t count, gpu_view y); // y += x
 
 // ---- cast.c ----
 
-// y = x in another type: one of them is fp32, the other fp16 or bf16, rounded to the nearest. count: of
-// fours.
+// y = x in another type: one of them is fp32, the other fp16 or bf16, rounded to the nearest.
+// count: of fours.
 void op_cast(gpu_stream *s, gpu_view x, uint64_t count, gpu_view y);
 
 // ---- layernorm.c: y = (x - mean) * rstd * gain + bias over the last axis, biased variance ----
@@ -159,7 +161,8 @@ typedef struct op_embedding {
     uint32_t pad_id;     // its lookup gradient is left out (padding_idx)
 } op_embedding;
 
-// The LayerNorm of sum[t] = word[ids[t]] + type[types[t]] + position[positions[t]], and its dropout.
+// The LayerNorm of sum[t] = word[ids[t]] + type[types[t]] + position[positions[t]], and its
+// dropout.
 typedef struct op_embedding_norm {
     gpu_view gain, bias;
     gpu_view sum, y, stat; // as op_residual_norm's; y behind the dropout
@@ -167,20 +170,21 @@ typedef struct op_embedding_norm {
     op_dropout dropout;
 } op_embedding_norm;
 void op_embedding_fwd(gpu_stream *s, const op_embedding *e, const op_embedding_norm *n);
-// Adds the lookup gradients of dy [T][H] to the three tables. Tokens are sorted by their keys and equal
-// ones added in the order of the tokens: no float atomics.
+// Adds the lookup gradients of dy [T][H] to the three tables. Tokens are sorted by their keys and
+// equal ones added in the order of the tokens: no float atomics.
 void op_embedding_bwd(gpu_stream *s, const op_embedding *e, gpu_view dy);
 
 // ---- sort.c ----
 
-// sorted [count][2] = each of keys [count] and its place there, by key, equal ones in their order. Keys
-// are below bound, which says how many passes there are.
+// sorted [count][2] = each of keys [count] and its place there, by key, equal ones in their order.
+// Keys are below bound, which says how many passes there are.
 void op_sort_keys(gpu_stream *s, gpu_view keys, uint32_t count, uint32_t bound, gpu_view sorted);
 
 // ---- gelu.c: erf form, or tanh form 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ----
 
 void op_gelu_fwd(gpu_stream *s, gpu_view x, uint32_t count, vkb_activation form, gpu_view y);
-// x [rows][cols]; dx may be dy. bias_grad (+)= the sums of dx over the rows: of the bias that x holds.
+// x [rows][cols]; dx may be dy. bias_grad (+)= the sums of dx over the rows: of the bias that x
+// holds.
 void op_gelu_bwd(gpu_stream *s, gpu_view x, gpu_view dy, uint32_t rows, uint32_t cols,
                  vkb_activation form, bool accumulate, gpu_view dx, gpu_view bias_grad);
 
@@ -195,8 +199,8 @@ void op_tanh_bwd(gpu_stream *s, gpu_view y, gpu_view dy, uint32_t count, gpu_vie
 typedef struct op_attention {
     gpu_view q, k, v; // [rows * length][H], rows ld apart; 16-bit heads are of fours
     // uint32[rows * length]: which of a row's texts a token belongs to, 1, 2, ...; 0: padding. A
-    // query sees the keys of its own text; one of the padding, whose result nobody reads, sees every
-    // key but the padding. An attention_mask of 0 and 1 is the case of one text.
+    // query sees the keys of its own text; one of the padding, whose result nobody reads, sees
+    // every key but the padding. An attention_mask of 0 and 1 is the case of one text.
     gpu_view segments;
     // Kept for the backward, one of the two, as op_attention_is_fused says; the other is empty.
     gpu_view stats;                // fused: [rows][A][length][2], fp32
@@ -208,8 +212,8 @@ typedef struct op_attention {
     op_dropout dropout; // on the probabilities
 } op_attention;
 
-// Which way attention goes: fused kernels, without anything of [length][length] in memory, or products
-// with a softmax between them. Tensors are laid out by it, so it asks for no stream.
+// Which way attention goes: fused kernels, without anything of [length][length] in memory, or
+// products with a softmax between them. Tensors are laid out by it, so it asks for no stream.
 bool op_attention_is_fused(const vkb_device_info *device, uint32_t heads, uint32_t hidden);
 // A row whose keys are all masked gets zero probabilities.
 void op_attention_fwd(gpu_stream *s, const op_attention *a);
@@ -244,7 +248,8 @@ typedef struct op_mask {
 // capacity stay as they are and are counted. Word 0 selects, word 1 chooses what happens to the
 // token, word 2 the random id.
 void op_mask_draw(gpu_stream *s, const op_mask *m);
-// mean + 6 sigma of the selected tokens of a batch, rounded up to a multiple of 8, at most `tokens`.
+// mean + 6 sigma of the selected tokens of a batch, rounded up to a multiple of 8, at most
+// `tokens`.
 uint32_t op_mask_capacity(uint32_t tokens, double probability, bool whole_word);
 
 // ---- gather.c ----
@@ -266,11 +271,10 @@ typedef struct op_scaling {
     float unit;     // a power of two, so that nothing is rounded; 0: they are not scaled, no state
 } op_scaling;
 
-// logits [count][ld], of which V columns count (ld 0: V), labels uint32[count], OP_NONE: the row does not
-// count. With gradient, logits
-// become softmax - onehot, scaled (of the sum of losses; rows and columns that do not count become zeros); NULL:
-// they stay. Adds loss_sum, top1 and top5 to step_out. row_stats [count][4]: loss, rank of the label,
-// log of the sum, maximum.
+// logits [count][ld], of which V columns count (ld 0: V), labels uint32[count], OP_NONE: the row
+// does not count. With gradient, logits become softmax - onehot, scaled (of the sum of losses; rows
+// and columns that do not count become zeros); NULL: they stay. Adds loss_sum, top1 and top5 to
+// step_out. row_stats [count][4]: loss, rank of the label, log of the sum, maximum.
 void op_cross_entropy(gpu_stream *s, gpu_view logits, gpu_view labels, uint32_t count,
                       uint32_t vocab_size, uint32_t ld, const op_scaling *gradient,
                       gpu_view row_stats, gpu_view step_out);
@@ -285,9 +289,9 @@ void op_pair_weight(gpu_stream *s, gpu_view labels, uint32_t count, gpu_view nex
 // ---- optimiser: grad_norm.c, adamw.c ----
 
 // grads: slabs of gradients of the SUM of losses. Writes step_out.grad_norm, of the mean loss, and
-// step_out.grad_scale = min(1, max / (norm + 1e-6)) / count (torch's clip_grad_norm_), the count being
-// step_out.predictions or, of_pairs, step_out.pairs; both 0 when it is 0. With scaling also, for AdamW,
-// whether the step is skipped, and the next step's scale.
+// step_out.grad_scale = min(1, max / (norm + 1e-6)) / count (torch's clip_grad_norm_), the count
+// being step_out.predictions or, of_pairs, step_out.pairs; both 0 when it is 0. With scaling also,
+// for AdamW, whether the step is skipped, and the next step's scale.
 void op_grad_norm(gpu_stream *s, const gpu_view *grads, uint32_t grad_count, bool of_pairs,
                   const op_scaling *scaling, gpu_view step, gpu_view step_out);
 

@@ -4,10 +4,10 @@
 //   tune_trial.c  one variant of one product: is it right, and how long does it take?
 //   tune_attention.c  the same for attention by cooperative matrices, against its plain twin
 //
-// A variant is trusted only after its numbers were those of the plain family. Before it runs for the first
-// time it is noted as being in trial, so that one that kills the process or the machine is known by the
-// next one; what did not build, was wrong, hung or lost the device is a fault of that variant, and it is
-// never used again on this device and driver (matmul_choose).
+// A variant is trusted only after its numbers were those of the plain family. Before it runs for
+// the first time it is noted as being in trial, so that one that kills the process or the machine
+// is known by the next one; what did not build, was wrong, hung or lost the device is a fault of
+// that variant, and it is never used again on this device and driver (matmul_choose).
 #ifndef VKB_OPS_TUNE_H
 #define VKB_OPS_TUNE_H
 
@@ -48,8 +48,9 @@ typedef struct op_tune_params {
     void *user;
 } op_tune_params;
 
-// Measures, and puts the choices to use (GPU_NOTE_IN_USE) for what is recorded from now on. out is freed by
-// op_tuning_free. VKB_DEVICE_LOST: a variant hung or lost the device, and is noted. VKB_INTERRUPTED: stop.
+// Measures, and puts the choices to use (GPU_NOTE_IN_USE) for what is recorded from now on. out is
+// freed by op_tuning_free. VKB_DEVICE_LOST: a variant hung or lost the device, and is noted.
+// VKB_INTERRUPTED: stop.
 vkb_status op_tune(vkb_device *dev, const op_products *products, const op_tune_params *params,
                    vkb_tuning *out);
 void op_tuning_free(vkb_tuning *tuning);
@@ -96,8 +97,9 @@ bool tune_has_right(const tune_bench *bench, const op_matmul_params *params,
 // Submits a stream and waits; *seconds of the kernels in it where the device tells, else of it all.
 vkb_status tune_run_stream(const tune_bench *bench, gpu_stream *s, double expected,
                            double *seconds);
-// The largest difference as a share of the root mean square; what both left as it was, between rows, is
-// NaN in both and passed over. INFINITY: one has a number where the other has none, or has none at all.
+// The largest difference as a share of the root mean square; what both left as it was, between
+// rows, is NaN in both and passed over. INFINITY: one has a number where the other has none, or has
+// none at all.
 double tune_error_of(const void *seen, const void *right, gpu_type type, uint64_t count);
 double tune_most_error(gpu_type type); // that is right
 // What went wrong with the recording of one variant says nothing about the others.
@@ -106,8 +108,8 @@ vkb_status tune_as_fault(const tune_bench *bench, vkb_status status, tune_result
 
 // ---- tune_attention.c ----
 
-// Puts the family of attention's kernels to use that is right and faster, and remembers it. Fails as
-// op_tune does.
+// Puts the family of attention's kernels to use that is right and faster, and remembers it. Fails
+// as op_tune does.
 vkb_status tune_attention(vkb_device *dev, const op_attention *a, const op_tune_params *params);
 
 #endif

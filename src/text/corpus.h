@@ -34,18 +34,18 @@ typedef struct corpus_file {
     bool is_stream;   // can be read once, and has no identity
 } corpus_file;
 
-// Finds the files and checks that each can be opened. VKB_BAD_FILE names a path that is not there, a
-// glob or folder without a file. The source's strings are used until corpus_close.
+// Finds the files and checks that each can be opened. VKB_BAD_FILE names a path that is not there,
+// a glob or folder without a file. The source's strings are used until corpus_close.
 vkb_status corpus_open(vkb_context *ctx, const vkb_text_source *source, corpus **out);
 void corpus_close(corpus **c);
 
 size_t corpus_file_count(const corpus *c);
 corpus_file corpus_file_at(const corpus *c, size_t index);
 
-// Replaces the batch by the next texts, about `bytes` of them, at least one; count 0 is the end.
-// A text longer than 64 MiB comes in pieces, cut between characters, with a warning. VKB_BAD_FILE
-// names file and line of what cannot be read (a broken quote, JSON that is none, a damaged archive),
-// and a source without any text.
+// Replaces the batch by the next texts, about `bytes` of them, at least one; count 0 is the end. A
+// text longer than 64 MiB comes in pieces, cut between characters, with a warning. VKB_BAD_FILE
+// names file and line of what cannot be read (a broken quote, JSON that is none, a damaged
+// archive), and a source without any text.
 vkb_status corpus_read(corpus *c, size_t bytes, corpus_batch *batch);
 void corpus_batch_free(corpus_batch *batch);
 

@@ -1,5 +1,5 @@
-// The bytes of a file or of standard input, unpacked when they are gzip or zstd (told by their first
-// bytes, not by the name; several members or frames one behind the other are one text).
+// The bytes of a file or of standard input, unpacked when they are gzip or zstd (told by their
+// first bytes, not by the name; several members or frames one behind the other are one text).
 #ifndef VKB_TEXT_CORPUS_STREAM_H
 #define VKB_TEXT_CORPUS_STREAM_H
 

@@ -1,10 +1,11 @@
-// Greedy longest match of a word against the pieces, in time linear in the word's length: LinMaxMatch
-// of "Fast WordPiece Tokenization" (Song, Salcianu, Song, Dopson, Zhou; EMNLP 2021), section 3.
+// Greedy longest match of a word against the pieces, in time linear in the word's length:
+// LinMaxMatch of "Fast WordPiece Tokenization" (Song, Salcianu, Song, Dopson, Zhou; EMNLP 2021),
+// section 3.
 //
-// A trie of the pieces' bytes, with two roots: one for the piece that begins a word, one for those that
-// go on ("##..."). Where a node has no child for the next byte, its pops are the pieces that greedy
-// matching would have taken by then, and its link is the node where matching goes on: no byte is read
-// twice.
+// A trie of the pieces' bytes, with two roots: one for the piece that begins a word, one for those
+// that go on ("##..."). Where a node has no child for the next byte, its pops are the pieces that
+// greedy matching would have taken by then, and its link is the node where matching goes on: no
+// byte is read twice.
 #ifndef VKB_TEXT_MATCHER_H
 #define VKB_TEXT_MATCHER_H
 
@@ -37,13 +38,14 @@ typedef struct text_matcher {
 
 enum { MATCHER_WORD = 0, MATCHER_REST = 1 }; // the roots
 
-// Takes pieces[id], NULL where there is none; of equal ones the last. Those that begin with prefix go
-// on a word, and only so: "#" is punctuation and never within a word. False: memory is exhausted, or the pieces have 2^24 bytes and more.
+// Takes pieces[id], NULL where there is none; of equal ones the last. Those that begin with prefix
+// go on a word, and only so: "#" is punctuation and never within a word. False: memory is
+// exhausted, or the pieces have 2^24 bytes and more.
 bool matcher_create(text_matcher *m, char *const *pieces, uint32_t count, const char *prefix);
 void matcher_free(text_matcher *m);
 
-// The pieces of a word into ids, at most `bytes` of them. Returns how many; 0: the word has no pieces,
-// or is empty.
+// The pieces of a word into ids, at most `bytes` of them. Returns how many; 0: the word has no
+// pieces, or is empty.
 size_t matcher_match(const text_matcher *m, const char *word, size_t bytes, uint32_t *ids);
 
 #endif

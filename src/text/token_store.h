@@ -10,8 +10,8 @@
 //   sums       u32: CRC-32 of each MiB of all that stands before
 //   end        struct token_store_end, with a CRC-32 of sums and itself
 //
-// Opening checks the end and the sums. A MiB is checked when it is first read, so that a corpus of any
-// size opens at once. Numbers are of this machine's byte order, which the end tells.
+// Opening checks the end and the sums. A MiB is checked when it is first read, so that a corpus of
+// any size opens at once. Numbers are of this machine's byte order, which the end tells.
 #ifndef VKB_TEXT_TOKEN_STORE_H
 #define VKB_TEXT_TOKEN_STORE_H
 
@@ -46,8 +46,8 @@ uint64_t token_store_texts(const token_store *store);
 uint64_t token_store_documents(const token_store *store);
 uint32_t token_store_vocab_size(const token_store *store);
 
-// The functions below read what may never have been checked: VKB_BAD_FILE names the damaged file. One
-// thread at a time.
+// The functions below read what may never have been checked: VKB_BAD_FILE names the damaged file.
+// One thread at a time.
 
 // Where a text's ids are: begin and count.
 vkb_status token_store_text(token_store *store, uint64_t text, uint64_t *begin, uint64_t *count);

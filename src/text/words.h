@@ -36,8 +36,8 @@ typedef struct words_scratch {
 
 void words_scratch_free(words_scratch *scratch);
 
-// Calls word(user, word) for each word of text[begin .. end), in order; the word is valid in the call
-// only. False: memory is exhausted, or word returned false.
+// Calls word(user, word) for each word of text[begin .. end), in order; the word is valid in the
+// call only. False: memory is exhausted, or word returned false.
 typedef bool (*words_fn)(void *user, const word_view *word);
 bool words_each(words_scratch *scratch, const text_splitter *splitter, const char *text,
                 size_t begin, size_t end, words_fn word, void *user);

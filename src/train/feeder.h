@@ -1,12 +1,12 @@
-// The feeder: a thread that fills slots with the next rows ahead of the device, so that it never waits
-// for text.
+// The feeder: a thread that fills slots with the next rows ahead of the device, so that it never
+// waits for text.
 //
 //   slot   EMPTY -> (feeder fills it) -> READY -> (trainer submits it) -> SUBMITTED -> EMPTY again once the
 //          device has read it
 //
-// The feeder touches mapped memory and the data set only; everything of Vulkan stays with the trainer's
-// thread. Each slot carries the cursor behind its rows: what a checkpoint saves is the cursor of the
-// last slot that was submitted, however far the feeder has read ahead.
+// The feeder touches mapped memory and the data set only; everything of Vulkan stays with the
+// trainer's thread. Each slot carries the cursor behind its rows: what a checkpoint saves is the
+// cursor of the last slot that was submitted, however far the feeder has read ahead.
 #ifndef VKB_TRAIN_FEEDER_H
 #define VKB_TRAIN_FEEDER_H
 
@@ -32,8 +32,8 @@ vkb_status train_feeder_create(const train_feed_params *params, train_feeder **o
 // Stops the thread. The device must have read every slot.
 void train_feeder_destroy(train_feeder **feeder);
 
-// (Re)starts at a place of the data: what was read ahead is dropped. The device must have read every
-// slot.
+// (Re)starts at a place of the data: what was read ahead is dropped. The device must have read
+// every slot.
 vkb_status train_feeder_start(train_feeder *feeder, train_cursor at);
 
 // Has a function called before each slot is filled, on the feeder's thread; before it is started.
@@ -49,8 +49,8 @@ typedef struct train_feed {
     bool was_late; // it was not ready when it was asked for
 } train_feed;
 
-// Waits for the next slot: for the device, when it still reads that one, then for the feeder. A failure
-// of reading the rows is returned here, in their order.
+// Waits for the next slot: for the device, when it still reads that one, then for the feeder. A
+// failure of reading the rows is returned here, in their order.
 vkb_status train_feeder_next(train_feeder *feeder, train_feed *feed);
 // The slot that train_feeder_next gave last is read by the submission `ticket`.
 void train_feeder_submitted(train_feeder *feeder, uint64_t ticket);

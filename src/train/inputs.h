@@ -1,5 +1,5 @@
-// A micro-batch's way to the device: rows of a data set -> a slot of mapped memory -> what the first
-// kernels read. Training has several slots, filled ahead by the feeder; evaluation has one.
+// A micro-batch's way to the device: rows of a data set -> a slot of mapped memory -> what the
+// first kernels read. Training has several slots, filled ahead by the feeder; evaluation has one.
 #ifndef VKB_TRAIN_INPUTS_H
 #define VKB_TRAIN_INPUTS_H
 
@@ -41,8 +41,9 @@ vkb_status train_slot_create(const train_inputs *inputs, train_slot *slot);
 void train_slot_free(train_slot *slot);
 train_slot_parts train_slot_views(const train_inputs *inputs, const train_slot *slot);
 
-// Which rows a slot gets: places first, first + 1, ... of an epoch's `rows`, shuffled by seed and epoch
-// or as they stand. Behind the last the slot is padding, which nothing is drawn in or counted of.
+// Which rows a slot gets: places first, first + 1, ... of an epoch's `rows`, shuffled by seed and
+// epoch or as they stand. Behind the last the slot is padding, which nothing is drawn in or counted
+// of.
 typedef struct train_rows {
     vkb_dataset *data;
     uint64_t rows, first;
@@ -63,7 +64,8 @@ vkb_status train_mask_check(vkb_context *ctx, const vkb_mask_params *masks);
 uint64_t train_mask_epoch(const vkb_mask_params *masks, uint64_t epoch);
 // Predictions that a micro-batch of that many tokens has room for.
 uint32_t train_capacity(const vkb_mask_params *masks, vkb_objective objective, uint32_t tokens);
-// Draws a micro-batch's masks; masks are complete. For next-sentence prediction alone nothing is masked.
+// Draws a micro-batch's masks; masks are complete. For next-sentence prediction alone nothing is
+// masked.
 void train_draw(gpu_stream *s, const train_inputs *inputs, const vkb_mask_params *masks,
                 vkb_objective objective, gpu_view step_out);
 

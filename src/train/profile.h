@@ -6,9 +6,9 @@
 
 typedef struct train_profiler train_profiler;
 
-// Called by vkb_train_step; without a profiler they do nothing. micro: the micro-batch that was just
-// submitted, of several in a step, whose stream is submitted again before the step ends; step: the
-// step's end. Both wait for the device and take the times.
+// Called by vkb_train_step; without a profiler they do nothing. micro: the micro-batch that was
+// just submitted, of several in a step, whose stream is submitted again before the step ends; step:
+// the step's end. Both wait for the device and take the times.
 vkb_status train_profile_micro(vkb_trainer *trainer, bool first);
 vkb_status train_profile_step(vkb_trainer *trainer);
 

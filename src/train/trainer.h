@@ -4,8 +4,8 @@
 //   micro     device: slot -> masks -> forward -> loss -> backward
 //   update    device: norm and clipping -> AdamW -> metrics into mapped memory
 //
-// Rows and metrics go through rings, so that the host prepares the next rows while the device works,
-// and waits only when a ring is full.
+// Rows and metrics go through rings, so that the host prepares the next rows while the device
+// works, and waits only when a ring is full.
 #ifndef VKB_TRAIN_TRAINER_H
 #define VKB_TRAIN_TRAINER_H
 
@@ -86,8 +86,8 @@ typedef struct train_scale_state {
 vkb_status train_scale_get(const vkb_trainer *trainer, train_scale_state *out);
 vkb_status train_scale_set(vkb_trainer *trainer, const train_scale_state *state);
 
-// All that a trainer of such rows has on the device, for its model, data and complete params; tok and its
-// data are NULL in a plan (gpu_plan).
+// All that a trainer of such rows has on the device, for its model, data and complete params; tok
+// and its data are NULL in a plan (gpu_plan).
 vkb_status train_build(vkb_trainer *trainer, const vkb_tokenizer *tok, uint32_t length);
 void train_tear_down(vkb_trainer *trainer);
 
@@ -98,8 +98,8 @@ void train_record_more(gpu_stream *s, void *trainer);  // or another one
 // The streams of a step (again), with timestamps or without.
 vkb_status train_record_step(vkb_trainer *trainer, bool timed);
 
-// tune.c: which variants the step's products have, for a checkpoint; and back from there, with the step
-// recorded anew. object NULL: none.
+// tune.c: which variants the step's products have, for a checkpoint; and back from there, with the
+// step recorded anew. object NULL: none.
 bool train_tuning_save(const vkb_trainer *trainer, cJSON *object); // false: memory
 vkb_status train_tuning_resume(vkb_trainer *trainer, const cJSON *object);
 
