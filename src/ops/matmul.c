@@ -219,22 +219,42 @@ matmul_key matmul_key_of(const op_matmul_params *params)
                                  (in_eights ? MATMUL_IN_EIGHTS : 0)};
 }
 
-static void run_variant(gpu_stream *s, const matmul_product *x, const matmul_variant *v)
+static const matmul_family *family_of(const matmul_variant *v)
 {
-    const vkb_device_info *info = vkb_device_get_info(gpu_stream_device(s));
-    for (size_t f = 0; f < BASE_COUNT(families); f++)
-        if (strcmp(families[f]->name, v->family) == 0) {
-            const bool fused = matmul_is_fused(info, x, families[f], v->numbers);
-            matmul_product y = *x;
-            if (!fused)
-                y.p.then = (op_then){0};
-            if (v->numbers[MATMUL_PARTS])
-                matmul_run_parts(s, &y, families[f], v->numbers);
-            else
-                families[f]->run(s, &y, v->numbers);
-            if (!fused)
-                matmul_then_apart(s, &x->p);
-        }
+    size_t f = 0;
+    while (strcmp(families[f]->name, v->family) != 0)
+        f++;
+    return families[f];
+}
+
+static void run_variant(gpu_stream *s, const matmul_product *x, const matmul_variant *v, bool apart)
+{
+    const matmul_family *family = family_of(v);
+    const bool fused = !apart && matmul_is_fused(gpu_stream_device(s), x, family, v);
+    matmul_product y = *x;
+    if (!fused)
+        y.p.then = (op_then){0};
+    if (v->numbers[MATMUL_PARTS])
+        matmul_run_parts(s, &y, family, v->numbers);
+    else
+        family->run(s, &y, v->numbers);
+    if (!fused)
+        matmul_then_apart(s, &x->p);
+}
+
+void matmul_run_like(gpu_stream *s, const op_matmul_params *params, const matmul_variant *variant,
+                     bool apart)
+{
+    const matmul_product x = matmul_product_of(params);
+    if (check(s, &x) && x.p.m > 0 && x.p.n > 0)
+        run_variant(s, &x, variant, apart);
+}
+
+bool matmul_does_then(const vkb_device *dev, const op_matmul_params *params,
+                      const matmul_variant *variant)
+{
+    const matmul_product x = matmul_product_of(params);
+    return matmul_is_fused(dev, &x, family_of(variant), variant);
 }
 
 void matmul_run(gpu_stream *s, const op_matmul_params *params, const matmul_variant *variant)
@@ -249,7 +269,7 @@ void matmul_run(gpu_stream *s, const op_matmul_params *params, const matmul_vari
     if (!op_must(s, i < count, "op_matmul", "the device does not admit this variant") ||
         !check(s, &x) || x.p.m == 0 || x.p.n == 0)
         return;
-    run_variant(s, &x, variant);
+    run_variant(s, &x, variant, false);
 }
 
 void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
@@ -267,7 +287,7 @@ void op_matmul_bound(gpu_stream *s, const op_matmul_params *params)
         op_products_add(listener, params);
     else if (op_must(s, matmul_choose(gpu_stream_device(s), params, &chosen), "op_matmul",
                      "no kernel for this product is known to work on this device"))
-        run_variant(s, &x, &chosen);
+        run_variant(s, &x, &chosen, false);
 }
 
 // ---- For people ----

@@ -84,6 +84,13 @@ size_t matmul_variants(const vkb_device *dev, const op_matmul_params *params, ma
                        size_t most);
 // Records the product by a variant of matmul_variants; another fails the stream with a sentence.
 void matmul_run(gpu_stream *s, const op_matmul_params *params, const matmul_variant *variant);
+// The same of a variant that is admitted for products like it but for their size. apart: what
+// follows is done by kernels of its own.
+void matmul_run_like(gpu_stream *s, const op_matmul_params *params, const matmul_variant *variant,
+                     bool apart);
+// Whether the variant's kernel does what follows, too.
+bool matmul_does_then(const vkb_device *dev, const op_matmul_params *params,
+                      const matmul_variant *variant);
 
 // What a choice depends on, beside device and driver.
 typedef struct matmul_key {
@@ -102,6 +109,8 @@ typedef struct matmul_name {
 } matmul_name;
 matmul_name matmul_name_of(const op_matmul_params *params);
 matmul_name matmul_variant_name(const matmul_variant *variant);
+// "coop 128 128 64 64 64 0 32 then gelu": of notes, a variant whose kernel does what follows, too.
+matmul_name matmul_then_name(const matmul_variant *variant, op_then_kind kind);
 // The variant that a recording takes; false: each that the device admits has a fault.
 bool matmul_choose(const vkb_device *dev, const op_matmul_params *params, matmul_variant *out);
 
@@ -139,8 +148,8 @@ void matmul_fused_end(gpu_stream *s, const matmul_product *product, const matmul
 
 // False: the stream has failed.
 bool matmul_then_fits(gpu_stream *s, const matmul_product *product);
-bool matmul_is_fused(const vkb_device_info *info, const matmul_product *product,
-                     const matmul_family *family, const uint32_t *numbers);
+bool matmul_is_fused(const vkb_device *dev, const matmul_product *product,
+                     const matmul_family *family, const matmul_variant *variant);
 // Behind a product whose kernel does not do it: by kernels of their own.
 void matmul_then_apart(gpu_stream *s, const op_matmul_params *params);
 

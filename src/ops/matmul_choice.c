@@ -37,6 +37,18 @@ matmul_name matmul_variant_name(const matmul_variant *variant)
     return name;
 }
 
+matmul_name matmul_then_name(const matmul_variant *variant, op_then_kind kind)
+{
+    static const char *const kinds[] = {[OP_THEN_NOTHING] = "nothing",
+                                        [OP_THEN_GELU] = "gelu",
+                                        [OP_THEN_GELU_BACK] = "gelu backward",
+                                        [OP_THEN_NORM] = "residual"};
+    const matmul_name plain = matmul_variant_name(variant);
+    matmul_name name;
+    snprintf(name.text, sizeof(name.text), "%.70s then %s", plain.text, kinds[kind]);
+    return name;
+}
+
 bool matmul_choose(const vkb_device *dev, const op_matmul_params *params, matmul_variant *out)
 {
     matmul_variant admitted[MATMUL_VARIANTS];

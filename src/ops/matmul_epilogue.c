@@ -37,11 +37,14 @@ bool matmul_then_fits(gpu_stream *s, const matmul_product *x)
             (op_has_act(s, op, "gelu", t->gelu, p->m, p->n) && op_same_type(s, op, p->c, t->gelu)));
 }
 
-bool matmul_is_fused(const vkb_device_info *info, const matmul_product *x,
-                     const matmul_family *family, const uint32_t *numbers)
+bool matmul_is_fused(const vkb_device *dev, const matmul_product *x, const matmul_family *family,
+                     const matmul_variant *v)
 {
-    return x->p.then.kind != OP_THEN_NOTHING && !op_info_is_software(info) && family->fuses &&
-           numbers[MATMUL_PARTS] == 0 && family->fuses(info, x, numbers);
+    const vkb_device_info *info = vkb_device_get_info(dev);
+    const op_then_kind kind = x->p.then.kind;
+    return kind != OP_THEN_NOTHING && !op_info_is_software(info) && family->fuses &&
+           v->numbers[MATMUL_PARTS] == 0 && family->fuses(info, x, v->numbers) &&
+           !gpu_note(dev, GPU_NOTE_FAULT, matmul_then_name(v, kind).text);
 }
 
 matmul_fused matmul_fuse(gpu_stream *s, const matmul_product *x, uint32_t rows)

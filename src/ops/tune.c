@@ -2,7 +2,6 @@
 // variant before its others, until the budget ends.
 #include "ops/tune.h"
 
-#include "base/array.h"
 #include "base/clock.h"
 
 #include <math.h>
@@ -16,53 +15,6 @@ enum { LEAST_STEPS = 100 }; // of a run that is worth measuring anything for
 #define LEAST_GAIN 0.03     // that a variant has to be faster by, or the noise chooses
 #define ENOUGH 0.15         // seconds of measuring a variant; thorough:
 #define ENOUGH_THOROUGH 0.6
-
-// ---- Products of a recording ----
-
-void op_products_add(op_products *list, const op_matmul_params *params)
-{
-    const matmul_name name = matmul_name_of(params);
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->at[i].name.text, name.text) == 0) {
-            list->at[i].calls++;
-            return;
-        }
-    if (!array_reserve(list, list->count + 1)) {
-        list->failed = true;
-        return;
-    }
-    matmul_product x = matmul_product_of(params);
-    x.p.used = (gpu_view){0}; // all rows are: how many a step has is not known here
-    x.p.then = (op_then){0};  // what follows costs all variants the same
-    list->at[list->count++] = (op_product){x.p, name, 1};
-}
-
-void op_products_attention(op_products *list, const op_attention *a)
-{
-    const gpu_type type = a->q.type;
-    op_attention shape = {.rows = a->rows,
-                          .length = a->length,
-                          .heads = a->heads,
-                          .hidden = a->hidden,
-                          .ld = a->ld,
-                          .dropout.p = a->dropout.p};
-    shape.q.type = type;
-    list->attention = shape;
-}
-
-vkb_status op_products_hear(vkb_device *dev, gpu_record_fn record, void *user, op_products *list)
-{
-    vkb_status status = gpu_rehearse(dev, "products", record, user, list);
-    if (status == VKB_OK && list->failed)
-        status = vkb_fail_memory(gpu_context(dev), sizeof(op_product), "tuning");
-    return status;
-}
-
-void op_products_free(op_products *list)
-{
-    free(list->at);
-    *list = (op_products){0};
-}
 
 // ---- State ----
 
@@ -326,6 +278,27 @@ static vkb_status make_sure(tuner *t, state *s)
     return status == VKB_DEVICE_LOST ? end_with_device(t, best) : status;
 }
 
+// Of the variant that is taken: what its kernel does behind the product, once each.
+static vkb_status try_then(tuner *t, state *s)
+{
+    op_matmul_params product = s->product->params;
+    vkb_status status = VKB_OK;
+    choose(t, s);
+    if (s->chosen == NONE)
+        return VKB_OK;
+    candidate follows = {.variant = s->list[s->chosen].variant};
+    product.then.kind = s->product->then.kind;
+    follows.name = matmul_then_name(&follows.variant, product.then.kind);
+    if (!matmul_does_then(t->dev, &product, &follows.variant))
+        return VKB_OK;
+    BASE_TRY(gpu_note_set(t->dev, GPU_NOTE_TRIAL, follows.name.text, "being tried"));
+    gpu_notes_write(t->dev, true);
+    status = tune_then(&t->bench, s->product, &follows.variant, &follows.result);
+    status = end_trial(t, &follows, status);
+cleanup:
+    return status;
+}
+
 static vkb_status try_all(tuner *t)
 {
     vkb_status status = VKB_OK;
@@ -340,6 +313,7 @@ static vkb_status try_all(tuner *t)
         for (size_t k = 0; k < s->count && !over(t); k++)
             BASE_TRY(try_one(t, s, k));
         BASE_TRY(make_sure(t, s));
+        BASE_TRY(try_then(t, s));
     }
 cleanup:
     return status;

@@ -1,7 +1,9 @@
 // Tuning: which of its variants a product is fastest with on this device, measured.
 //
-//   tune.c        products of a recording; what is tried when, within a budget; what is remembered
-//   tune_trial.c  one variant of one product: is it right, and how long does it take?
+//   tune_products.c   products of a recording
+//   tune.c            what is tried when, within a budget; what is remembered
+//   tune_trial.c      one variant of one product: is it right, and how long does it take?
+//   tune_then.c       what a variant's kernel does behind its product: is it right?
 //   tune_attention.c  the same for attention by cooperative matrices, against its plain twin
 //
 // A variant is trusted only after its numbers were those of the plain family. Before it runs for
@@ -19,6 +21,8 @@ typedef struct op_product {
     op_matmul_params params; // of the first one of its name; without views
     matmul_name name;
     double calls; // in what was heard
+    op_then then; // without views: whether GELU's backward makes gelu again is in `again`
+    bool again;
 } op_product;
 
 typedef struct op_products {
@@ -102,9 +106,18 @@ vkb_status tune_run_stream(const tune_bench *bench, gpu_stream *s, double expect
 // none at all.
 double tune_error_of(const void *seen, const void *right, gpu_type type, uint64_t count);
 double tune_most_error(gpu_type type); // that is right
+// Random numbers, uniform in width * [-0.5, 0.5): pairs of 16 bits, which as bf16, the upper half of an
+// fp32, do for that too.
+vkb_status tune_fill(vkb_device *dev, gpu_view view, gpu_type type, float width);
 // What went wrong with the recording of one variant says nothing about the others.
 vkb_status tune_as_fault(const tune_bench *bench, vkb_status status, tune_result *out);
 #define TUNE_NAN 0x7FC07FC0u // words of NaN in each type: what is not written is seen
+
+// ---- tune_then.c ----
+
+// Whether the kernel of a variant gives what kernels apart give, of what follows the product.
+vkb_status tune_then(const tune_bench *bench, const op_product *product,
+                     const matmul_variant *variant, tune_result *out);
 
 // ---- tune_attention.c ----
 

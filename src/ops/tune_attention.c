@@ -1,7 +1,6 @@
 // Attention by cooperative matrices against its plain twin, on random data of the run's shape: whether its
 // numbers are the same, forward and backward, and which of the two is faster.
 #include "base/clock.h"
-#include "base/half.h"
 #include "ops/attention.h"
 #include "ops/tune.h"
 
@@ -41,27 +40,6 @@ static gpu_view act(const attention_bench *b, int i)
 {
     const uint64_t bytes = gpu_type_bytes(b->a.q.type) * b->count;
     return gpu_typed(gpu_part(gpu_whole(b->acts), (uint64_t)i * b->each, bytes), b->a.q.type);
-}
-
-// Uniform in [-2, 2): scores are of about 1 whatever the head's size.
-static vkb_status fill_acts(const attention_bench *b)
-{
-    const uint64_t words = b->each * ACTS / 4;
-    uint32_t *values = malloc(4 * words), state = 1;
-    if (!values)
-        return vkb_fail_memory(gpu_context(b->tune.dev), 4 * words, "tuning");
-    for (uint64_t i = 0; i < words; i++) {
-        uint16_t half[2];
-        for (int h = 0; h < 2; h++) {
-            state = state * 1664525u + 1013904223u;
-            const float value = 4 * ((float)(state >> 8) * 0x1p-24f - 0.5f);
-            half[h] = b->a.q.type == GPU_F16 ? half_from_float(value) : bfloat_from_float(value);
-        }
-        values[i] = (uint32_t)half[1] << 16 | half[0];
-    }
-    vkb_status status = gpu_upload(b->tune.dev, gpu_whole(b->acts), values);
-    free(values);
-    return status;
 }
 
 // One text a row, and some padding behind it.
@@ -105,7 +83,8 @@ static vkb_status bench_open(vkb_device *dev, const op_attention *shape, attenti
     a->stats = gpu_part(gpu_whole(b->words), at_stats, 8 * tokens * a->heads);
     BASE_TRY(gpu_upload(dev, a->dropout.step, &step));
     BASE_TRY(fill_segments(b));
-    BASE_TRY(fill_acts(b));
+    // Uniform in [-2, 2): scores are of about 1 whatever the head's size.
+    BASE_TRY(tune_fill(dev, gpu_part(gpu_whole(b->acts), 0, ACTS * b->each), a->q.type, 4));
 cleanup:
     return status;
 }

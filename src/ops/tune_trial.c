@@ -69,28 +69,37 @@ static op_matmul_params placed(const tune_bench *bench, const op_matmul_params *
     return p;
 }
 
-// Uniform in [-0.5, 0.5). bf16 is the upper half of an fp32, so that its words do for both.
-static vkb_status fill_pool(tune_bench *bench, gpu_type type)
+static void fill_random(uint32_t *words, uint64_t count, gpu_type type, float width)
 {
-    const uint64_t words = bench->pool_bytes / 4;
-    if (bench->filled_as == type)
-        return VKB_OK;
-    uint32_t *values = malloc(bench->pool_bytes), state = 1;
-    if (!values)
-        return vkb_fail_memory(gpu_context(bench->dev), bench->pool_bytes, "tuning");
-    for (uint64_t i = 0; i < words; i++) {
+    uint32_t state = 1;
+    for (uint64_t i = 0; i < count; i++) {
         uint16_t half[2];
         for (int h = 0; h < 2; h++) {
             state = state * 1664525u + 1013904223u;
-            const float value = (float)(state >> 8) * 0x1p-24f - 0.5f;
+            const float value = width * ((float)(state >> 8) * 0x1p-24f - 0.5f);
             half[h] = type == GPU_F16 ? half_from_float(value) : bfloat_from_float(value);
         }
-        values[i] = (uint32_t)half[1] << 16 | half[0];
+        words[i] = (uint32_t)half[1] << 16 | half[0];
     }
-    vkb_status status = gpu_upload(bench->dev, gpu_whole(bench->pool), values);
-    free(values);
-    bench->filled_as = type;
+}
+
+vkb_status tune_fill(vkb_device *dev, gpu_view view, gpu_type type, float width)
+{
+    uint32_t *words = malloc(view.bytes);
+    if (!words)
+        return vkb_fail_memory(gpu_context(dev), view.bytes, "tuning");
+    fill_random(words, view.bytes / 4, type, width);
+    const vkb_status status = gpu_upload(dev, view, words);
+    free(words);
     return status;
+}
+
+static vkb_status fill_pool(tune_bench *bench, gpu_type type)
+{
+    if (bench->filled_as == type)
+        return VKB_OK;
+    bench->filled_as = type;
+    return tune_fill(bench->dev, gpu_whole(bench->pool), type, 1);
 }
 
 // ---- Bench ----
