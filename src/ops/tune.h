@@ -106,6 +106,12 @@ vkb_status tune_run_stream(const tune_bench *bench, gpu_stream *s, double expect
 // none at all.
 double tune_error_of(const void *seen, const void *right, gpu_type type, uint64_t count);
 double tune_most_error(gpu_type type); // that is right
+// Where the next one of several views of a buffer may begin.
+static inline uint64_t tune_aligned(const vkb_device *dev, uint64_t bytes)
+{
+    const uint64_t step = gpu_alignment(dev);
+    return (bytes + step - 1) / step * step;
+}
 // Random numbers, uniform in width * [-0.5, 0.5): pairs of 16 bits, which as bf16, the upper half of an
 // fp32, do for that too.
 vkb_status tune_fill(vkb_device *dev, gpu_view view, gpu_type type, float width);

@@ -30,12 +30,6 @@ typedef struct attention_bench {
     bool fill;                // whether results are filled with NaN first
 } attention_bench;
 
-static uint64_t aligned(const vkb_device *dev, uint64_t bytes)
-{
-    const uint64_t step = gpu_alignment(dev);
-    return (bytes + step - 1) / step * step;
-}
-
 static gpu_view act(const attention_bench *b, int i)
 {
     const uint64_t bytes = gpu_type_bytes(b->a.q.type) * b->count;
@@ -67,10 +61,10 @@ static vkb_status bench_open(vkb_device *dev, const op_attention *shape, attenti
     if (a->rows * row > MOST_BYTES)
         a->rows = row > MOST_BYTES ? 1 : (uint32_t)(MOST_BYTES / row);
     const uint64_t tokens = (uint64_t)a->rows * a->length;
-    const uint64_t at_step = aligned(dev, 4 * tokens);
-    const uint64_t at_stats = at_step + aligned(dev, sizeof(step));
+    const uint64_t at_step = tune_aligned(dev, 4 * tokens);
+    const uint64_t at_stats = at_step + tune_aligned(dev, sizeof(step));
     b->count = tokens * a->hidden;
-    b->each = aligned(dev, gpu_type_bytes(a->q.type) * b->count);
+    b->each = tune_aligned(dev, gpu_type_bytes(a->q.type) * b->count);
     BASE_TRY(gpu_buffer_create(dev, "tuning attention", ACTS * b->each, GPU_LOCAL, &b->acts));
     BASE_TRY(gpu_buffer_create(dev, "tuning attention", at_stats + 8 * tokens * a->heads, GPU_LOCAL,
                                &b->words));

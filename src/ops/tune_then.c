@@ -22,12 +22,6 @@ typedef struct then_bench {
     bool apart; // what is recorded next
 } then_bench;
 
-static uint64_t aligned(const vkb_device *dev, uint64_t bytes)
-{
-    const uint64_t step = gpu_alignment(dev);
-    return (bytes + step - 1) / step * step;
-}
-
 static uint32_t least(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -57,7 +51,7 @@ static vkb_status place(then_bench *b)
     for (int i = 0; i < PARTS; i++) {
         at[i] = all;
         bytes[i] = (gpu_type_bytes(types[i]) * counts[i] + 3) / 4 * 4;
-        all += aligned(dev, bytes[i]);
+        all += tune_aligned(dev, bytes[i]);
     }
     vkb_status status = gpu_buffer_create(dev, "tuning what follows", all, GPU_LOCAL, &b->memory);
     for (int i = 0; i < PARTS && status == VKB_OK; i++) {

@@ -38,17 +38,11 @@ static uint64_t bytes_of(const matmul_product *x, const matmul_operand *o)
     return (bytes + 3) / 4 * 4;
 }
 
-static uint64_t aligned(const vkb_device *dev, uint64_t bytes)
-{
-    const uint64_t step = gpu_alignment(dev);
-    return (bytes + step - 1) / step * step;
-}
-
 // Bytes of a, b and bias, one behind the other.
 static uint64_t read_bytes(const vkb_device *dev, const matmul_product *x)
 {
-    return aligned(dev, bytes_of(x, &x->a)) + aligned(dev, bytes_of(x, &x->b)) +
-           aligned(dev, 4ull * x->p.n);
+    return tune_aligned(dev, bytes_of(x, &x->a)) + tune_aligned(dev, bytes_of(x, &x->b)) +
+           tune_aligned(dev, 4ull * x->p.n);
 }
 
 // The product with its operands in the pool, the turn-th place for them.
@@ -60,9 +54,9 @@ static op_matmul_params placed(const tune_bench *bench, const op_matmul_params *
     uint64_t at = turn % (places ? places : 1) * each;
     op_matmul_params p = *params;
     p.a = gpu_typed(gpu_part(gpu_whole(bench->pool), at, bytes_of(&x, &x.a)), params->a.type);
-    at += aligned(bench->dev, p.a.bytes);
+    at += tune_aligned(bench->dev, p.a.bytes);
     p.b = gpu_typed(gpu_part(gpu_whole(bench->pool), at, bytes_of(&x, &x.b)), params->b.type);
-    at += aligned(bench->dev, p.b.bytes);
+    at += tune_aligned(bench->dev, p.b.bytes);
     if (params->bias.buffer)
         p.bias = gpu_part(gpu_whole(bench->pool), at, 4ull * p.n);
     p.c = gpu_typed(gpu_part(gpu_whole(bench->c), 0, bytes_of(&x, &x.c)), params->c.type);
@@ -120,9 +114,10 @@ vkb_status tune_bench_open(vkb_device *dev, const op_products *products, tune_be
     if (info->type != VKB_SOFTWARE && most < (uint64_t)ROTATED << 20 &&
         (uint64_t)ROTATED << 20 < info->device_memory / 32)
         most = (uint64_t)ROTATED << 20;
-    bench.pool_bytes = aligned(dev, most);
+    bench.pool_bytes = tune_aligned(dev, most);
     BASE_TRY(gpu_buffer_create(dev, "tuning operands", bench.pool_bytes, GPU_LOCAL, &bench.pool));
-    BASE_TRY(gpu_buffer_create(dev, "tuning result", aligned(dev, c_bytes), GPU_LOCAL, &bench.c));
+    BASE_TRY(
+        gpu_buffer_create(dev, "tuning result", tune_aligned(dev, c_bytes), GPU_LOCAL, &bench.c));
     bench.filled_as = GPU_F16;
     BASE_TRY(fill_pool(&bench, GPU_BF16));
     *out = bench;

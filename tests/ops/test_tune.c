@@ -1,46 +1,9 @@
 // Tuning: what is measured, chosen, remembered; and each fault that a variant may have.
-#include "check.h"
-#include "devices.h"
-#include "temp.h"
-
-#include "ops/tune.h"
+#include "tune_device.h"
 
 #include <sys/wait.h>
 
-static vkb_context *ctx;
-static vkb_device *dev; // one of its own for each test: some lose it
-static char uuid[33], *folder, *program;
-static char warnings[8192];
-
-static void keep_warnings(void *user, vkb_log_level level, const char *sentence)
-{
-    (void)user;
-    if (level <= VKB_LOG_WARNING)
-        snprintf(warnings + strlen(warnings), sizeof(warnings) - strlen(warnings), "%s\n",
-                 sentence);
-}
-
-static void open_device(void)
-{
-    const vkb_device_params params = {.select = uuid, .validate = devices_validate()};
-    if (vkb_device_open(ctx, &params, &dev) != VKB_OK) {
-        printf("FAIL: %s\n", vkb_error(ctx));
-        exit(1);
-    }
-}
-
-static void start(void)
-{
-    temp_empty(folder);
-    *warnings = 0;
-    open_device();
-}
-
-static void end(void)
-{
-    gpu_test_break(dev, GPU_TEST_NONE, GPU_matmul_tile, 0, 0);
-    vkb_device_close(&dev);
-}
+static char *program;
 
 // ---- Products ----
 
@@ -372,7 +335,7 @@ TEST(a_variant_that_kills_the_process_is_left_out_by_the_next_run)
     const op_tune_params params = quick();
     int result = 0;
     start();
-    vkb_device_close(&dev);
+    end();
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
@@ -421,15 +384,9 @@ static void all_tests(vkb_device *found)
 int main(int argc, char **argv)
 {
     program = argv[0];
+    if (argc == 1)
+        return tune_devices_run(all_tests);
     ctx = vkb_context_create(keep_warnings, NULL);
-    if (argc > 1) {
-        snprintf(uuid, sizeof(uuid), "%s", argv[1]);
-        return be_killed();
-    }
-    folder = temp_folder();
-    setenv("VKBERT_CACHE", folder, 1);
-    const int ran = ctx ? devices_run(all_tests) : 0;
-    vkb_context_destroy(&ctx);
-    temp_remove(folder);
-    return ran ? check_report() : 77;
+    snprintf(uuid, sizeof(uuid), "%s", argv[1]);
+    return be_killed();
 }

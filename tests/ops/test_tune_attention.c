@@ -1,49 +1,8 @@
 // Tuning attention: cooperative matrices are used where they are right and faster than the plain twin, and
 // never again after a fault. Where a device admits none, that nothing is tried.
-#include "check.h"
-#include "devices.h"
-#include "temp.h"
+#include "tune_device.h"
 
 #include "ops/attention.h"
-#include "ops/tune.h"
-
-static vkb_context *ctx;
-static vkb_device *dev; // one of its own for each test: some lose it
-static gpu_buffer *memory;
-static char uuid[33], *folder;
-static char warnings[4096];
-
-static void keep_warnings(void *user, vkb_log_level level, const char *sentence)
-{
-    (void)user;
-    if (level <= VKB_LOG_WARNING)
-        snprintf(warnings + strlen(warnings), sizeof(warnings) - strlen(warnings), "%s\n",
-                 sentence);
-}
-
-static void open_device(void)
-{
-    const vkb_device_params params = {.select = uuid, .validate = devices_validate()};
-    if (vkb_device_open(ctx, &params, &dev) != VKB_OK) {
-        printf("FAIL: %s\n", vkb_error(ctx));
-        exit(1);
-    }
-    CHECK(gpu_buffer_create(dev, "attention", 1 << 20, GPU_LOCAL, &memory) == VKB_OK);
-}
-
-static void start(void)
-{
-    temp_empty(folder);
-    *warnings = 0;
-    open_device();
-}
-
-static void end(void)
-{
-    gpu_test_break(dev, GPU_TEST_NONE, GPU_attention_fwd, 0, 0);
-    gpu_buffer_destroy(&memory);
-    vkb_device_close(&dev);
-}
 
 enum { ROWS = 2, LENGTH = 20, HEADS = 2, HIDDEN = 64 };
 
@@ -188,11 +147,5 @@ static void all_tests(vkb_device *found)
 
 int main(void)
 {
-    ctx = vkb_context_create(keep_warnings, NULL);
-    folder = temp_folder();
-    setenv("VKBERT_CACHE", folder, 1);
-    const int ran = ctx ? devices_run(all_tests) : 0;
-    vkb_context_destroy(&ctx);
-    temp_remove(folder);
-    return ran ? check_report() : 77;
+    return tune_devices_run(all_tests);
 }
