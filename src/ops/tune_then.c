@@ -149,7 +149,8 @@ vkb_status tune_then(const tune_bench *bench, const op_product *product,
     status = tune_as_fault(bench, results_of(&b, false, usual, &seconds, seen), out);
     for (int i = FIRST_RESULT; i < PARTS && status == VKB_OK && !*out->fault; i++) {
         const double error = is_written(&b, i) ? error_of(&b, seen, right, i) : 0;
-        if (!(error <= tune_most_error(b.view[i].type)))
+        // Sums and statistics are of values that c has rounded.
+        if (!(error <= tune_most_error(b.p.c.type)))
             snprintf(out->fault, sizeof(out->fault),
                      "gave wrong numbers (off by %.2g of their size)", error);
     }
