@@ -16,6 +16,8 @@
 //   * An object is used by one thread at a time; different contexts are independent.
 //   * A child keeps pointers to its parents (device to context, model to device, ...): destroy
 //     children first.
+//
+// It is one long file, so that a program includes one and a reader finds all of it in one place.
 #ifndef VKBERT_H
 #define VKBERT_H
 
