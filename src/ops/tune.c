@@ -113,43 +113,6 @@ static void tuner_close(tuner *t)
 
 // ---- Trials ----
 
-static vkb_status note_fault(tuner *t, const candidate *c)
-{
-    const vkb_device_info *info = vkb_device_get_info(t->dev);
-    const char *path = gpu_notes_path(t->dev);
-    vkb_log(gpu_context(t->dev), VKB_LOG_WARNING,
-            "%s (%s): kernel variant %s %s, and is not used any more%s%s", info->name, info->driver,
-            c->name.text, c->result.fault, path ? "; to have it tried again, remove " : "",
-            path ? path : "");
-    return gpu_note_set(t->dev, GPU_NOTE_FAULT, c->name.text, c->result.fault);
-}
-
-// Of a device that is gone: what the person reads, and what the next process does.
-static vkb_status end_with_device(tuner *t, candidate *c)
-{
-    vkb_context *ctx = gpu_context(t->dev);
-    char cause[400];
-    snprintf(cause, sizeof(cause), "%s", vkb_error(ctx));
-    snprintf(c->result.fault, sizeof(c->result.fault), "%s",
-             strstr(cause, "hangs") ? "hung" : "lost the device");
-    note_fault(t, c);
-    gpu_notes_write(t->dev, true);
-    return vkb_fail(
-        ctx, VKB_DEVICE_LOST,
-        "kernel variant %s %s while it was tried (%s): it is not used any more, so run the "
-        "same command again",
-        c->name.text, c->result.fault, cause);
-}
-
-// What ended with a status, of a variant that was noted as being in trial.
-static vkb_status end_trial(tuner *t, candidate *c, vkb_status status)
-{
-    gpu_note_set(t->dev, GPU_NOTE_TRIAL, c->name.text, NULL);
-    if (status == VKB_DEVICE_LOST)
-        return end_with_device(t, c);
-    return status == VKB_OK && *c->result.fault ? note_fault(t, c) : status;
-}
-
 // What runs for the first time may take the machine with it.
 static vkb_status begin_trial(tuner *t, const candidate *c)
 {
@@ -158,9 +121,7 @@ static vkb_status begin_trial(tuner *t, const candidate *c)
         for (size_t k = 0; k < t->at[i]->count && first; k++)
             first = !t->at[i]->list[k].tried ||
                     !matmul_variant_equal(&t->at[i]->list[k].variant, &c->variant);
-    vkb_status status = gpu_note_set(t->dev, GPU_NOTE_TRIAL, c->name.text, "being tried");
-    gpu_notes_write(t->dev, first);
-    return status;
+    return tune_begin_trial(t->dev, c->name.text, first);
 }
 
 // The right result for a variant, by the first of the plain family that works.
@@ -177,7 +138,7 @@ static vkb_status make_right(tuner *t, state *s, const candidate *c)
         const tune_result measured = plain->result; // it may have been tried itself
         BASE_TRY(begin_trial(t, plain));
         status = tune_make_right(&t->bench, product, &c->variant, &plain->variant, &plain->result);
-        BASE_TRY(end_trial(t, plain, status));
+        BASE_TRY(tune_end_trial(t->dev, plain->name.text, &plain->result, status));
         if (!*plain->result.fault) {
             plain->result = measured;
             return VKB_OK;
@@ -210,7 +171,7 @@ static vkb_status try_one(tuner *t, state *s, size_t i)
     BASE_TRY(begin_trial(t, c));
     status = tune_try(&t->bench, &s->product->params, &c->variant, &c->result);
     c->tried = status == VKB_OK;
-    status = end_trial(t, c, status);
+    status = tune_end_trial(t->dev, c->name.text, &c->result, status);
 cleanup:
     return status;
 }
@@ -275,7 +236,9 @@ static vkb_status make_sure(tuner *t, state *s)
         usual->result.seconds = seconds[0];
         best->result.seconds = seconds[1];
     }
-    return status == VKB_DEVICE_LOST ? end_with_device(t, best) : status;
+    return status == VKB_DEVICE_LOST
+               ? tune_end_trial(t->dev, best->name.text, &best->result, status)
+               : status;
 }
 
 // Of the variant that is taken: what its kernel does behind the product, once each.
@@ -291,10 +254,9 @@ static vkb_status try_then(tuner *t, state *s)
     follows.name = matmul_then_name(&follows.variant, product.then.kind);
     if (!matmul_does_then(t->dev, &product, &follows.variant))
         return VKB_OK;
-    BASE_TRY(gpu_note_set(t->dev, GPU_NOTE_TRIAL, follows.name.text, "being tried"));
-    gpu_notes_write(t->dev, true);
+    BASE_TRY(tune_begin_trial(t->dev, follows.name.text, true));
     status = tune_then(&t->bench, s->product, &follows.variant, &follows.result);
-    status = end_trial(t, &follows, status);
+    status = tune_end_trial(t->dev, follows.name.text, &follows.result, status);
 cleanup:
     return status;
 }

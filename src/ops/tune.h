@@ -3,6 +3,7 @@
 //   tune_products.c   products of a recording
 //   tune.c            what is tried when, within a budget; what is remembered
 //   tune_trial.c      one variant of one product: is it right, and how long does it take?
+//   tune_notes.c      what a trial leaves in the notes
 //   tune_then.c       what a variant's kernel does behind its product: is it right?
 //   tune_attention.c  the same for attention by cooperative matrices, against its plain twin
 //
@@ -115,9 +116,22 @@ static inline uint64_t tune_aligned(const vkb_device *dev, uint64_t bytes)
 // Random numbers, uniform in width * [-0.5, 0.5): pairs of 16 bits, which as bf16, the upper half of an
 // fp32, do for that too.
 vkb_status tune_fill(vkb_device *dev, gpu_view view, gpu_type type, float width);
+// The medians of two recorded streams in turn, for so many seconds, so that a machine that is slow
+// for a while is slow for both. expected: what each should take.
+vkb_status tune_in_turn(const tune_bench *bench, gpu_stream *const s[2], const double expected[2],
+                        double enough, double seconds[2]);
 // What went wrong with the recording of one variant says nothing about the others.
 vkb_status tune_as_fault(const tune_bench *bench, vkb_status status, tune_result *out);
 #define TUNE_NAN 0x7FC07FC0u // words of NaN in each type: what is not written is seen
+
+// ---- tune_notes.c ----
+
+// Before a variant runs. sync: it may take the machine with it.
+vkb_status tune_begin_trial(vkb_device *dev, const char *name, bool sync);
+// What ended with a status: a fault is noted, and the log says so. A device that is lost is a fault
+// of the variant, and fails with what the person is to do.
+vkb_status tune_end_trial(vkb_device *dev, const char *name, tune_result *result,
+                          vkb_status status);
 
 // ---- tune_then.c ----
 

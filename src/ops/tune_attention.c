@@ -1,6 +1,5 @@
 // Attention by cooperative matrices against its plain twin, on random data of the run's shape: whether its
 // numbers are the same, forward and backward, and which of the two is faster.
-#include "base/clock.h"
 #include "ops/attention.h"
 #include "ops/tune.h"
 
@@ -13,8 +12,6 @@ enum {
     MOST_BYTES = 64 << 20, // of a tensor; of longer batches so many rows are tried
     RESULTS = 4,           // context, dq, dk, dv
     ACTS = 4 + RESULTS,    // q, k, v, dcontext before them
-    MOST_TURNS = 15,
-    LEAST_TURNS = 3,
 };
 #define LEAST_GAIN 0.03
 #define ENOUGH 0.15 // seconds of measuring
@@ -141,34 +138,16 @@ cleanup:
     return status;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-// Medians of both in turn, so that a machine that is slow for a while is slow for both.
 static vkb_status measure(attention_bench *b, double enough, double seconds[2])
 {
     gpu_stream *s[2] = {NULL, NULL};
-    double times[2][MOST_TURNS], end;
-    size_t count = 0;
     vkb_status status = VKB_OK;
     b->fill = false;
     for (int i = 0; i < 2; i++) {
         b->family = families[i];
         BASE_TRY(gpu_record(b->tune.dev, "tuning", true, record, b, &s[i]));
     }
-    end = clock_seconds() + enough;
-    while (count < MOST_TURNS && (count < LEAST_TURNS || clock_seconds() < end)) {
-        for (int i = 0; i < 2; i++)
-            BASE_TRY(tune_run_stream(&b->tune, s[i], 1, &times[i][count]));
-        count++;
-    }
-    for (int i = 0; i < 2; i++) {
-        qsort(times[i], count, sizeof(*times[i]), by_size);
-        seconds[i] = times[i][count / 2];
-    }
+    BASE_TRY(tune_in_turn(&b->tune, s, (const double[2]){1, 1}, enough, seconds));
 cleanup:
     gpu_stream_destroy(&s[0]);
     gpu_stream_destroy(&s[1]);
@@ -188,26 +167,6 @@ static vkb_status try_coop(vkb_device *dev, const op_attention *shape, const op_
     return status;
 }
 
-// A fault ends in the plain twin, noted; a device that is gone, in what the person reads.
-static vkb_status note_fault(vkb_device *dev, const char *name, const tune_result *result,
-                             vkb_status status)
-{
-    vkb_context *ctx = gpu_context(dev);
-    const char *fault = status == VKB_DEVICE_LOST ? "lost the device, or hung" : result->fault;
-    char cause[400];
-    snprintf(cause, sizeof(cause), "%s", vkb_error(ctx));
-    vkb_log(ctx, VKB_LOG_WARNING, "%s (%s): kernel variant %s %s, and is not used any more",
-            vkb_device_get_info(dev)->name, vkb_device_get_info(dev)->driver, name, fault);
-    const vkb_status noted = gpu_note_set(dev, GPU_NOTE_FAULT, name, fault);
-    gpu_notes_write(dev, true);
-    return status != VKB_DEVICE_LOST
-               ? noted
-               : vkb_fail(ctx, status,
-                          "kernel variant %s %s while it was tried (%s): it is not used any more, "
-                          "so run the same command again",
-                          name, fault, cause);
-}
-
 // With the notes this process's own.
 static vkb_status try_and_note(vkb_device *dev, const op_attention *a, const op_tune_params *params)
 {
@@ -221,13 +180,13 @@ static vkb_status try_and_note(vkb_device *dev, const op_attention *a, const op_
     chosen = params->thorough ? NULL : gpu_note(dev, GPU_NOTE_CHOICE, shape.text);
     if (chosen)
         return gpu_note_set(dev, GPU_NOTE_IN_USE, shape.text, chosen);
-    BASE_TRY(gpu_note_set(dev, GPU_NOTE_TRIAL, name, "being tried"));
-    gpu_notes_write(dev, true);
+    BASE_TRY(tune_begin_trial(dev, name, true));
     status = try_coop(dev, a, params, &result, seconds);
-    gpu_note_set(dev, GPU_NOTE_TRIAL, name, NULL);
-    if (status == VKB_DEVICE_LOST || *result.fault)
-        return note_fault(dev, name, &result, status);
-    BASE_TRY(status);
+    BASE_TRY(tune_end_trial(dev, name, &result, status));
+    if (*result.fault) {
+        gpu_notes_write(dev, true);
+        goto cleanup;
+    }
     chosen = families[seconds[1] < seconds[0] * (1 - LEAST_GAIN)];
     vkb_log(gpu_context(dev), VKB_LOG_INFO, "%s: tile %.3g ms, coop %.3g ms, %s is used",
             shape.text, 1e3 * seconds[0], 1e3 * seconds[1], chosen);

@@ -362,8 +362,14 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double median(double *times, size_t count)
+{
+    qsort(times, count, sizeof(*times), by_size);
+    return times[count / 2];
+}
+
 // The median of submissions of several products each; `once` took so long alone.
-static vkb_status measure(const tune_bench *bench, const run *once, double took, double *median)
+static vkb_status measure(const tune_bench *bench, const run *once, double took, double *seconds)
 {
     run r = *once;
     gpu_stream *s = NULL;
@@ -378,39 +384,45 @@ static vkb_status measure(const tune_bench *bench, const run *once, double took,
         BASE_TRY(tune_run_stream(bench, s, r.repeats * took, &times[count]));
         count++;
     }
-    qsort(times, count, sizeof(*times), by_size);
-    *median = times[count / 2] / r.repeats;
+    *seconds = median(times, count) / r.repeats;
 cleanup:
     gpu_stream_destroy(&s);
     return status;
 }
 
-// Both in turn, so that a machine that is slow for a while is slow for both.
+vkb_status tune_in_turn(const tune_bench *bench, gpu_stream *const s[2], const double expected[2],
+                        double enough, double seconds[2])
+{
+    double times[2][MOST_TIMES];
+    size_t count = 0;
+    const double end = clock_seconds() + enough;
+    while (count < MOST_TIMES && (count < LEAST_TIMES || clock_seconds() < end)) {
+        for (int i = 0; i < 2; i++) {
+            const vkb_status status = tune_run_stream(bench, s[i], expected[i], &times[i][count]);
+            if (status != VKB_OK)
+                return status;
+        }
+        count++;
+    }
+    for (int i = 0; i < 2; i++)
+        seconds[i] = median(times[i], count);
+    return VKB_OK;
+}
+
 vkb_status tune_duel(const tune_bench *bench, const op_matmul_params *params,
                      const matmul_variant *const variants[2], double seconds[2])
 {
     gpu_stream *s[2] = {NULL, NULL};
-    double times[2][MOST_TIMES], end;
-    size_t count = 0;
-    uint32_t repeats = 1;
+    const uint32_t repeats = (uint32_t)fmin(fmax(SUBMISSION / seconds[0], 1), MOST_REPEATS);
+    const double expected[2] = {repeats * seconds[0], repeats * seconds[1]};
     vkb_status status = VKB_OK;
     for (int i = 0; i < 2; i++) {
-        run r = {bench, params, variants[i], 1, false};
-        if (i == 0)
-            repeats = (uint32_t)fmin(fmax(SUBMISSION / seconds[0], 1), MOST_REPEATS);
-        r.repeats = repeats;
+        run r = {bench, params, variants[i], repeats, false};
         BASE_TRY(gpu_record(bench->dev, "tuning", true, record_run, &r, &s[i]));
     }
-    end = clock_seconds() + 2 * bench->enough;
-    while (count < MOST_TIMES && (count < LEAST_TIMES || clock_seconds() < end)) {
-        for (int i = 0; i < 2; i++)
-            BASE_TRY(tune_run_stream(bench, s[i], repeats * seconds[i], &times[i][count]));
-        count++;
-    }
-    for (int i = 0; i < 2; i++) {
-        qsort(times[i], count, sizeof(*times[i]), by_size);
-        seconds[i] = times[i][count / 2] / repeats;
-    }
+    BASE_TRY(tune_in_turn(bench, s, expected, 2 * bench->enough, seconds));
+    for (int i = 0; i < 2; i++)
+        seconds[i] /= repeats;
 cleanup:
     gpu_stream_destroy(&s[0]);
     gpu_stream_destroy(&s[1]);
