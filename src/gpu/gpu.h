@@ -250,7 +250,7 @@ void gpu_test_limit_binding(vkb_device *dev, uint64_t bytes);
 // Runs of the kernel whose specialisation constant has the value go wrong.
 typedef enum gpu_test_fault {
     GPU_TEST_NONE,
-    GPU_TEST_DOES_NOT_BUILD, // its pipeline
+    GPU_TEST_DOES_NOT_BUILD, // its pipeline, even one that is there already
     GPU_TEST_GIVES_NOTHING,  // its results are not written
     GPU_TEST_GIVES_LESS,     // nor are they beyond the eighth row of workgroups
     GPU_TEST_HANGS,          // its submission never ends

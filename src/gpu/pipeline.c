@@ -98,6 +98,9 @@ vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *
                             uint32_t spec_count, uint32_t subgroup, VkPipeline *out)
 {
     gpu_kernel_state *state = &dev->kernels[kernel];
+    const char *name = gpu_kernel_name(kernel);
+    if (gpu_fault_of(dev, kernel, spec, spec_count) == GPU_TEST_DOES_NOT_BUILD)
+        return gpu_fail(dev, VK_ERROR_INITIALIZATION_FAILED, "compiling kernel %s", name);
     for (gpu_pipeline *p = state->pipelines; p; p = p->next)
         if (p->spec_count == spec_count && p->subgroup == subgroup &&
             memcmp(p->spec, spec, spec_count * sizeof(*spec)) == 0) {
@@ -105,7 +108,6 @@ vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *
             return VKB_OK;
         }
 
-    const char *name = gpu_kernel_name(kernel);
     vkb_status status = open_kernel(dev, kernel);
     if (status != VKB_OK)
         return status;
@@ -115,9 +117,7 @@ vkb_status gpu_pipeline_get(vkb_device *dev, gpu_kernel kernel, const uint32_t *
     pipeline->spec_count = spec_count;
     pipeline->subgroup = subgroup;
     memcpy(pipeline->spec, spec, spec_count * sizeof(*spec));
-    VkResult result = gpu_fault_of(dev, kernel, spec, spec_count) == GPU_TEST_DOES_NOT_BUILD
-                          ? VK_ERROR_INITIALIZATION_FAILED
-                          : compile(dev, kernel, pipeline);
+    VkResult result = compile(dev, kernel, pipeline);
     if (result != VK_SUCCESS) {
         free(pipeline);
         return gpu_fail(dev, result, "compiling kernel %s", name);

@@ -90,6 +90,9 @@ TEST(a_pipeline_that_does_not_build_is_told)
     gpu_test_break(dev, GPU_TEST_NONE, GPU_add, 0, SIZE);
     sum_submit(&it); // the device goes on
     CHECK(gpu_wait(dev, it.ticket) == VKB_OK);
+    gpu_stream_destroy(&it.s);
+    gpu_test_break(dev, GPU_TEST_DOES_NOT_BUILD, GPU_add, 0, SIZE);
+    CHECK(gpu_record(dev, "sum", false, record_sum, &it, &it.s) == VKB_FAILED); // now that it is built
     sum_close(&it);
 }
 
