@@ -24,7 +24,7 @@ root_make() {   # SUITE FOLDER
         mkdir -p "$2" && tar -C "$2" -xf "$bare" || return 1
     fi
     cp -L /etc/resolv.conf "$2/etc/resolv.conf"
-    mkdir -p "$2/root/.cache/vkbert/drivers" "$cache/archives-$1" "$cache/drivers-$1"
+    mkdir -p "$cache/archives-$1"
     git -c safe.directory="$top" clone -q "file://$top" "$2/root/vkbert"
 }
 
@@ -36,9 +36,8 @@ root_run() {    # SUITE FOLDER COMMAND-LINE
         mount -t proc proc "$1/proc"
         mount --rbind /dev "$1/dev"
         mount --bind "$2" "$1/var/cache/apt/archives"
-        mount --bind "$3" "$1/root/.cache/vkbert/drivers"
         exec chroot "$1" env -i HOME=/root LANG=C.UTF-8 TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
             ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} \
-            bash -c "cd /root/vkbert && $4"
-    ' root_run "$2" "$cache/archives-$1" "$cache/drivers-$1" "$3" < /dev/null
+            bash -c "cd /root/vkbert && $3"
+    ' root_run "$2" "$cache/archives-$1" "$3" < /dev/null
 }

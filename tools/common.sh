@@ -25,6 +25,6 @@ stage() {   # WHAT COMMAND...
     fi
 }
 
-build() {   # PRESET FOLDER: configures and builds; a configured folder is only built
-    { [ -f "$2/build.ninja" ] || cmake --preset "$1" -S "$top" -B "$2"; } && cmake --build "$2"
+build() {   # PRESET FOLDER [TARGET]: configures and builds; a configured folder is only built
+    { [ -f "$2/build.ninja" ] || cmake --preset "$1" -S "$top" -B "$2"; } && cmake --build "$2" ${3:+--target "$3"}
 }
