@@ -9,8 +9,9 @@
 struct vkb_context {
     vkb_log_fn log;
     void *user;
-    pthread_mutex_t lock; // of error
+    pthread_mutex_t lock; // of what follows
     char error[2048];
+    const char *said[8]; // formats of vkb_log_once; what is more than these is said each time
 };
 
 // A thread's own copy: another thread may fail while it is read.
@@ -64,16 +65,39 @@ vkb_status vkb_fail_memory(vkb_context *ctx, size_t bytes, const char *what)
     return vkb_fail(ctx, VKB_OUT_OF_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
 }
 
-void vkb_log(vkb_context *ctx, vkb_log_level level, const char *format, ...)
+static void log_sentence(vkb_context *ctx, vkb_log_level level, const char *format, va_list args)
 {
     if (!ctx->log)
         return;
     char sentence[2048];
+    vsnprintf(sentence, sizeof(sentence), format, args);
+    ctx->log(ctx->user, level, sentence);
+}
+
+void vkb_log(vkb_context *ctx, vkb_log_level level, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    vsnprintf(sentence, sizeof(sentence), format, args);
+    log_sentence(ctx, level, format, args);
     va_end(args);
-    ctx->log(ctx->user, level, sentence);
+}
+
+void vkb_log_once(vkb_context *ctx, vkb_log_level level, const char *format, ...)
+{
+    size_t i = 0;
+    pthread_mutex_lock(&ctx->lock);
+    while (i < BASE_COUNT(ctx->said) && ctx->said[i] && ctx->said[i] != format)
+        i++;
+    const bool said = i < BASE_COUNT(ctx->said) && ctx->said[i];
+    if (i < BASE_COUNT(ctx->said))
+        ctx->said[i] = format;
+    pthread_mutex_unlock(&ctx->lock);
+    if (said)
+        return;
+    va_list args;
+    va_start(args, format);
+    log_sentence(ctx, level, format, args);
+    va_end(args);
 }
 
 const char *vkb_status_text(vkb_status status)

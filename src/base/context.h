@@ -20,6 +20,9 @@ vkb_status vkb_fail(vkb_context *ctx, vkb_status status, const char *format, ...
 vkb_status vkb_fail_memory(vkb_context *ctx, size_t bytes, const char *what);
 
 void vkb_log(vkb_context *ctx, vkb_log_level level, const char *format, ...) BASE_PRINTF(3, 4);
+// The same, but what has this format (its address) is said once in the life of the context.
+void vkb_log_once(vkb_context *ctx, vkb_log_level level, const char *format, ...)
+    BASE_PRINTF(3, 4);
 
 // Leaves the calling function's work to its cleanup label when expr fails. The function has
 // `vkb_status status` and `cleanup:`.
