@@ -118,10 +118,18 @@ typedef struct vkb_device_info {
     uint32_t matrix_count; // cooperative-matrix shapes the driver lists; 0: no such extension
     vkb_cooperative_matrix matrix[64]; // the first 64 of them
     char unusable[256];                // why vkbert cannot use the device; "" when it can
+    // A newer software driver, see below: the .json of the one in use, and the system's driver that
+    // it is used instead of; or what to type to have one. "": it is not so.
+    char driver_file[1024], instead_of[512], faster_driver[1024];
 } vkb_device_info;
 
 // Lists the devices of every driver that the Vulkan loader finds. *list is an array of *count,
 // freed with free(). VKB_NO_DEVICE: no loader, or no driver.
+//
+// Where these are no GPU but an llvmpipe of a Mesa before 24, and tools/drivers.sh has fetched a
+// newer one into the user's cache folder, drivers/mesa-backports, that one is used instead, by
+// vkb_device_open too, and the log says so. VKBERT_DRIVER=system in the environment turns it off,
+// as do VK_DRIVER_FILES, VK_ICD_FILENAMES and VK_ADD_DRIVER_FILES, which name drivers.
 VKB_API vkb_status vkb_device_list(vkb_context *ctx, vkb_device_info **list, size_t *count);
 
 // A family of kernels that matrix products of a type can be computed by on a device: "coop"

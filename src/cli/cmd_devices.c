@@ -118,8 +118,17 @@ static cJSON *device_json(const vkb_device_info *info, size_t index)
     if (!*info->unusable)
         cJSON_AddItemToObject(item, "products", products_json(info));
     cJSON_AddBoolToObject(item, "usable", !*info->unusable);
-    if (*info->unusable)
-        cJSON_AddStringToObject(item, "unusable", info->unusable);
+    const struct {
+        const char *name, *value;
+    } texts[] = { // where there is something to say
+        {"unusable", info->unusable},
+        {"driver_file", info->driver_file},
+        {"instead_of", info->instead_of},
+        {"faster_driver", info->faster_driver},
+    };
+    for (size_t i = 0; i < CLI_COUNT(texts); i++)
+        if (*texts[i].value)
+            cJSON_AddStringToObject(item, texts[i].name, texts[i].value);
     return item;
 }
 
@@ -153,6 +162,12 @@ static void print_device(const vkb_device_info *info, size_t index)
     printf("   type         %s, %s (%04x:%04x)\n", type_name(info->type),
            vendor_name(info->vendor_id), info->vendor_id, info->device_id);
     printf("   driver       %s, Vulkan %s\n", info->driver, show_api(info->api_version).text);
+    if (*info->driver_file)
+        printf("   newer than   the system's %s; VKBERT_DRIVER=system takes that one\n"
+               "   fetched as   %s\n",
+               info->instead_of, info->driver_file);
+    if (*info->faster_driver)
+        printf("   FASTER       a newer driver is to be had: %s\n", info->faster_driver);
     printf("   uuid         %s\n", info->uuid);
     printf("   memory       %s, %s in one allocation, %s in one buffer\n",
            show_bytes(info->device_memory).text, show_bytes(info->max_allocation).text,

@@ -124,7 +124,7 @@ static vkb_status create_device(vkb_device *dev)
         dev->handle = VK_NULL_HANDLE;
         return gpu_fail(dev, result, "opening the device");
     }
-    gpu_loader_device(dev->handle, &dev->vk);
+    gpu_loader_device(dev->instance, dev->handle, &dev->vk);
     dev->vk.vkGetDeviceQueue(dev->handle, p->queue_family, 0, &dev->queue);
     return VKB_OK;
 }

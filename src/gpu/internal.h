@@ -2,6 +2,8 @@
 //
 //   loader.c      volk, instance functions        instance.c   layers, validation messages, names
 //   extensions.h  what is newer than the oldest headers
+//   newer_driver.c  a fetched software driver instead of the system's old one
+//   driver_file.c   its files: found, safe to load, whole
 //   probe.c       what a device has               probe_matrices.c  its cooperative matrices
 //   choose.c      which device to take
 //   device.c      opening and closing one         result.c     VkResult as a sentence
@@ -53,9 +55,19 @@ typedef struct gpu_instance_functions {
 #undef X
 } gpu_instance_functions;
 
+// A driver of our choice instead of the loader's.
+typedef struct gpu_driver {
+    void *library; // dlopen's
+    PFN_vkGetInstanceProcAddr get;
+    char *file;       // its .json
+    char *instead_of; // the system's driver, for people
+} gpu_driver;
+
 typedef struct gpu_instance {
     vkb_context *ctx;
     VkInstance handle;
+    gpu_driver driver;             // library NULL: those that the loader finds
+    PFN_vkGetInstanceProcAddr get; // the loader's; the driver's own where the loader is too old
     gpu_instance_functions fn;
     bool debug_utils;
     VkDebugUtilsMessengerEXT messenger; // with validation only
@@ -64,12 +76,15 @@ typedef struct gpu_instance {
 
 vkb_status gpu_loader_open(vkb_context *ctx); // VKB_NO_DEVICE when there is none
 void gpu_loader_instance(gpu_instance *instance);
-void gpu_loader_device(VkDevice device, struct VolkDeviceTable *vk);
+void gpu_loader_device(const gpu_instance *instance, VkDevice device, struct VolkDeviceTable *vk);
 PFN_vkVoidFunction gpu_loader_function(const gpu_instance *instance, const char *name);
 
 // ---- instance.c ----
 
 vkb_status gpu_instance_create(vkb_context *ctx, bool validate, gpu_instance **out);
+// The same of one driver, which becomes the instance's, also when it fails.
+vkb_status gpu_instance_of(vkb_context *ctx, bool validate, gpu_driver *driver,
+                           gpu_instance **out);
 void gpu_instance_destroy(gpu_instance **instance);
 
 // A name for RenderDoc, Nsight and validation messages; does nothing without VK_EXT_debug_utils.
@@ -83,6 +98,7 @@ typedef struct gpu_physical {
     vkb_device_info info; // info.unusable says why the rest is not filled
     VkPhysicalDeviceLimits limits;
     uint32_t driver_version;
+    uint32_t llvmpipe; // the first number of Mesa's version; 0: it is no llvmpipe, or hides it
     uint8_t cache_uuid[VK_UUID_SIZE];
     uint32_t queue_family, timestamp_bits;
     bool storage8, memory_budget, portability_subset, pipeline_statistics;
@@ -95,6 +111,25 @@ void gpu_probe_matrices(gpu_instance *instance, gpu_physical *p,
                         const VkPhysicalDeviceVulkan12Features *v12, bool bf16, bool workgroups);
 
 vkb_status gpu_probe_all(gpu_instance *instance, gpu_physical **list, size_t *count);
+
+// ---- newer_driver.c ----
+
+// VKB_BAD_ARGUMENT: $VKBERT_DRIVER is none that we know.
+vkb_status gpu_newer_driver_check(vkb_context *ctx);
+// An instance of the fetched driver where it is to be used instead of what `system` lists; else
+// NULL: whatever keeps it from being used costs a line of log, not a failure.
+gpu_instance *gpu_newer_driver_open(gpu_instance *system, bool validate);
+// Fills info.driver_file, instead_of, faster_driver.
+void gpu_newer_driver_tell(const gpu_instance *instance, gpu_physical *list, size_t count);
+
+// ---- driver_file.c ----
+
+// Loads the driver that `file`, a .json, names, if nobody else can have written it and it is whole.
+// VKB_BAD_FILE: it has to be fetched again; VKB_FAILED: others can write to it.
+vkb_status gpu_driver_load(vkb_context *ctx, const char *file, gpu_driver *out);
+void gpu_driver_unload(gpu_driver *driver); // of zeros, too
+// Whether nobody else can write the folder and the one that it lies in; as gpu_driver_load.
+vkb_status gpu_folder_check(vkb_context *ctx, const char *folder);
 
 // ---- choose.c ----
 

@@ -2,8 +2,9 @@
 // missing, on machines without one.
 //
 // volk keeps its functions in globals. We use them for the four functions that exist before an
-// instance and for vkGetDeviceProcAddr, under one lock; everything else is fetched per instance
-// and per device, so that contexts of different threads share nothing.
+// instance and, while a device's table is filled, for vkGetDeviceProcAddr, under one lock;
+// everything else is fetched per instance and per device, so that contexts of different threads
+// share nothing.
 #define VOLK_IMPLEMENTATION
 #include "gpu/internal.h"
 
@@ -40,22 +41,21 @@ vkb_status gpu_loader_open(vkb_context *ctx)
 
 PFN_vkVoidFunction gpu_loader_function(const gpu_instance *instance, const char *name)
 {
-    return vkGetInstanceProcAddr(instance->handle, name);
+    return instance->get(instance->handle, name);
 }
 
 void gpu_loader_instance(gpu_instance *instance)
 {
-    pthread_mutex_lock(&lock);
-    volkLoadInstanceOnly(instance->handle);
-    pthread_mutex_unlock(&lock);
 #define X(name) instance->fn.name = (PFN_##name)gpu_loader_function(instance, #name);
     GPU_INSTANCE_FUNCTIONS(X)
 #undef X
 }
 
-void gpu_loader_device(VkDevice device, struct VolkDeviceTable *vk)
+void gpu_loader_device(const gpu_instance *instance, VkDevice device, struct VolkDeviceTable *vk)
 {
     pthread_mutex_lock(&lock);
+    vkGetDeviceProcAddr =
+        (PFN_vkGetDeviceProcAddr)gpu_loader_function(instance, "vkGetDeviceProcAddr");
     volkLoadDeviceTable(vk, device);
     pthread_mutex_unlock(&lock);
 }

@@ -126,6 +126,8 @@ static bool probe_properties(gpu_instance *instance, gpu_physical *p, const exte
 
     snprintf(p->info.driver, sizeof(p->info.driver), "%s%s%s", driver.driverName,
              driver.driverInfo[0] ? " " : "", driver.driverInfo);
+    if (driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE)
+        sscanf(driver.driverInfo, "Mesa %u.", &p->llvmpipe);
     for (uint32_t i = 0; i < VK_UUID_SIZE; i++)
         snprintf(p->info.uuid + 2 * i, 3, "%02x", id.deviceUUID[i]);
     p->info.max_allocation = largest.maxMemoryAllocationSize;
@@ -227,6 +229,7 @@ vkb_status gpu_probe_all(gpu_instance *instance, gpu_physical **out, size_t *out
             return status;
         }
     }
+    gpu_newer_driver_tell(instance, list, count);
     *out = list;
     *out_count = count;
     return VKB_OK;
