@@ -25,6 +25,15 @@ stage() {   # WHAT COMMAND...
     fi
 }
 
+# Where vkbert keeps what can be had again, as path_cache_folder of src/base/file.c has it; nothing
+# where there is no home.
+cache_folder() {
+    if [ -n "${VKBERT_CACHE:-}" ]; then echo "$VKBERT_CACHE"
+    elif [ -n "${XDG_CACHE_HOME:-}" ]; then echo "$XDG_CACHE_HOME/vkbert"
+    elif [ -n "${HOME:-}" ]; then echo "$HOME/.cache/vkbert"
+    fi
+}
+
 build() {   # PRESET FOLDER [TARGET]: configures and builds; a configured folder is only built
     { [ -f "$2/build.ninja" ] || cmake --preset "$1" -S "$top" -B "$2"; } && cmake --build "$2" ${3:+--target "$3"}
 }

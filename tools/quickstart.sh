@@ -79,6 +79,7 @@ step "Set-up"
 if [ ${#texts[@]} -gt 0 ]; then "$top/tools/setup.sh"; else "$top/tools/setup.sh" --text; fi || fail "set-up did not finish"
 stage "building" build release "$top/build" || fail "the build failed"
 vkbert=$top/build/vkbert
+"$top/tools/newer_driver.sh" "$vkbert"
 
 step "The Vulkan devices of this machine"
 "$vkbert" devices || fail "no Vulkan device can be used"
