@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From a bare system to a BERT that has read a book: installs what is missing, builds, shows the
-# device, trains a small model on English text, says how much it learnt, and fills masks in
-# sentences that it has never seen.
+# From a bare system to a BERT that has read a book: installs what is missing, builds, fetches a
+# faster software driver where that helps, shows the device, trains a small model on English text,
+# says how much it learnt, and fills masks in sentences that it has never seen.
 #
 #   tools/quickstart.sh                     the King James Bible, in under five minutes on two CPU cores
 #   tools/quickstart.sh TEXT...             your own text files

@@ -170,6 +170,28 @@ TEST(a_failure_may_quote_the_one_before)
     CHECK_STR(vkb_error(ctx), "saving: disk full");
 }
 
+static void count_lines(void *user, vkb_log_level level, const char *sentence)
+{
+    (void)level;
+    *(int *)user += strncmp(sentence, "once", 4) == 0;
+}
+
+TEST(a_line_is_said_once_in_a_context)
+{
+    int lines = 0;
+    vkb_context *other = vkb_context_create(count_lines, &lines);
+    for (int i = 0; i < 3; i++)
+        vkb_log_once(other, VKB_LOG_INFO, "once %d", i);
+    CHECK_INT(lines, 1);
+    vkb_log_once(other, VKB_LOG_INFO, "once, of another format");
+    CHECK_INT(lines, 2);
+    vkb_context_destroy(&other);
+    other = vkb_context_create(count_lines, &lines);
+    vkb_log_once(other, VKB_LOG_INFO, "once, in another context");
+    CHECK_INT(lines, 3);
+    vkb_context_destroy(&other);
+}
+
 TEST(exit_codes_are_the_documented_ones)
 {
     CHECK_INT(vkb_exit_code(VKB_OK), 0);
@@ -194,6 +216,7 @@ int main(void)
     RUN(arrays_grow_and_refuse_the_impossible);
     RUN(crc32c_gives_the_published_sums);
     RUN(a_failure_may_quote_the_one_before);
+    RUN(a_line_is_said_once_in_a_context);
     RUN(exit_codes_are_the_documented_ones);
     vkb_context_destroy(&ctx);
     return check_report();
