@@ -7,7 +7,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 results=$top/build/test-results
-extra=${VKBERT_DRIVERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vkbert/drivers}
+extra=${VKBERT_DRIVERS:-$(cache_folder)/drivers}
 asan=ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0
 # Drivers keep memory, and once unloaded no suppression can name them.
 asan_device=$asan:detect_leaks=0
