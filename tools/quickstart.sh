@@ -77,7 +77,7 @@ result() {  # KEY: a number of the run's all_results.json
 
 step "Set-up"
 if [ ${#texts[@]} -gt 0 ]; then "$top/tools/setup.sh"; else "$top/tools/setup.sh" --text; fi || fail "set-up did not finish"
-stage "building" build release "$top/build" || fail "the build failed"
+stage "building" build release "$top/build" vkbert_program || fail "the build failed"
 vkbert=$top/build/vkbert
 "$top/tools/newer_driver.sh" "$vkbert"
 
