@@ -24,11 +24,12 @@ root_make() {   # SUITE FOLDER
         mkdir -p "$2" && tar -C "$2" -xf "$bare" || return 1
     fi
     cp -L /etc/resolv.conf "$2/etc/resolv.conf"
-    mkdir -p "$cache/archives-$1"
+    mkdir -p "$2/root/shaders" "$cache/archives-$1" "$cache/shaders-$1"
     git -c safe.directory="$top" clone -q "file://$top" "$2/root/vkbert"
 }
 
-# Runs a command line there, as root, in the project's folder. The mounts live in a namespace of
+# Runs a command line there, as root, in the project's folder. What a driver compiles is kept for the
+# next run in /root/shaders, where the command asks for that by MESA_SHADER_CACHE_DIR. The mounts live in a namespace of
 # their own and go with it, as does every process that the command leaves behind.
 root_run() {    # SUITE FOLDER COMMAND-LINE
     unshare --mount --pid --fork --kill-child bash -c '
@@ -36,8 +37,9 @@ root_run() {    # SUITE FOLDER COMMAND-LINE
         mount -t proc proc "$1/proc"
         mount --rbind /dev "$1/dev"
         mount --bind "$2" "$1/var/cache/apt/archives"
+        mount --bind "$3" "$1/root/shaders"
         exec chroot "$1" env -i HOME=/root LANG=C.UTF-8 TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
             ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} \
-            bash -c "cd /root/vkbert && $3"
-    ' root_run "$2" "$cache/archives-$1" "$3" < /dev/null
+            bash -c "cd /root/vkbert && $4"
+    ' root_run "$2" "$cache/archives-$1" "$cache/shaders-$1" "$3" < /dev/null
 }

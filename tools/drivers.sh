@@ -125,9 +125,9 @@ patchelf_program() {    # the installed one, or one unpacked beside
 }
 
 mesa_backports() {
-    local to=$1 tree=$work/mesa deb driver library patchelf
+    local to=$1 tree=$work/mesa deb driver library patchelf offered
     # There may be backports without a Mesa, as Ubuntu's
-    private apt-cache madison mesa-vulkan-drivers | grep -q " $codename-backports/" ||
+    offered=$(private apt-cache madison mesa-vulkan-drivers) && [[ $offered == *" $codename-backports/"* ]] ||
         fail "$codename-backports has no Mesa"
     # --reinstall: the driver itself even where this version is installed; what it needs comes
     # as apt sees fit

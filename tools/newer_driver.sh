@@ -16,7 +16,7 @@ most=120        # seconds: a network that is slower than that costs more than th
 
 devices() { "$program" devices --json 2>&1 || true; }
 
-devices | grep -q '"faster_driver"' || exit 0
+[[ $(devices) == *'"faster_driver"'* ]] || exit 0
 cache=$(cache_folder)
 if [ -z "$cache" ]; then
     echo "A faster software driver is not fetched, since there is no home folder for it: set HOME or VKBERT_CACHE."
@@ -36,5 +36,5 @@ printf '%5d s\n' $((SECONDS - from))
 if said=$(devices) && grep -q '"instead_of"' <<< "$said"; then
     echo "It is in $cache/drivers/mesa-backports: rm -r undoes that, VKBERT_DRIVER=system turns it off."
 else
-    sed -n 's/^warning: //p' <<< "$said" | head -n 1
+    sed -n '0,/^warning: /s/^warning: //p' <<< "$said"
 fi

@@ -49,7 +49,7 @@ suite_of_fuzz "$seconds"
 {
     printf '## %s, %s\n\n' "$(date -u +%Y-%m-%d)" "$(git -C "$top" rev-parse --short HEAD 2> /dev/null || echo 'no commit')"
     printf '%s cores of %s, %s; `tools/test_long.sh --fuzz-seconds %s`, %d s.\n\n' "$(nproc)" \
-           "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2> /dev/null | head -n 1)" \
+           "$(sed -n '0,/^model name/s/^model name[[:space:]]*: //p' /proc/cpuinfo 2> /dev/null)" \
            "$(. /etc/os-release 2> /dev/null && echo "$PRETTY_NAME")" "$seconds" $SECONDS
     printf '```\n%s\n' "$header"
     printf '%s\n' "${rows[@]}"

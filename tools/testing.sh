@@ -97,7 +97,7 @@ driver_name() { # ICD FALLBACK: what the driver says of itself
     local said
     # shellcheck disable=SC2046
     said=$(env $(only "$1") "$top/build/vkbert" devices --json 2> /dev/null |
-           sed -n 's/.*"driver":[[:space:]]*"\([^"]*\)".*/\1/p' | head -n 1)
+           sed -n '0,/"driver":/s/.*"driver":[[:space:]]*"\([^"]*\)".*/\1/p')
     printf '%.44s' "${2}${said:+: $said}"
 }
 
@@ -124,7 +124,7 @@ newest_llvmpipe() {
 }
 
 has_gpu() {
-    "$top/build/vkbert" devices --json 2> /dev/null | grep -qE '"type":[[:space:]]*"(discrete|integrated|virtual)'
+    [[ $("$top/build/vkbert" devices --json 2> /dev/null) =~ '"type":'[[:space:]]*'"'(discrete|integrated|virtual) ]]
 }
 
 suite_on_gpu() {
@@ -187,8 +187,8 @@ finish() {
         ! grep -q "^$kind: " "$results/notes" || { printf '\n%s:\n' "$kind"; sed -n "s/^$kind: /  /p" "$results/notes" | sort -u; }
     done
     printf '\nthe ten slowest tests:\n'
-    sed -n 's/^took: //p' "$results/notes" | sort -rn | head -n 10 | sed 's/^\([0-9.]*\) \(.*\)/\1\t\2/' |
-        awk -F '\t' '{ printf "%8.1f s  %s\n", $1, $2 }'
+    sed -n 's/^took: //p' "$results/notes" | sort -rn |
+        awk 'NR <= 10 { seconds = $1; sub(/^[^ ]* /, ""); printf "%8.1f s  %s\n", seconds, $0 }'
     printf '\n%d passed, %d failed, %d skipped\n' $passed $failed $skipped
     [ $failed = 0 ]
 }
