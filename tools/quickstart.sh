@@ -17,12 +17,16 @@ train_flags=(--recipe small --do_train --do_eval)
 fill_flags=(--quiet --top-k 5)
 after_training=40       # seconds kept for what surrounds the steps: vocabulary, two evaluations, saving, filling masks
 shortest_training=45    # a slow set-up does not shorten training below this
+least_budget=$((after_training + shortest_training))
+fewest_lines=200
 book=https://www.gutenberg.org/cache/epub/10/pg10.txt   # the same book, public domain, where no package has it
 
 budget=280
 if [ "${1:-}" = --seconds ]; then
-    [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail "--seconds wants a whole number of seconds"
+    [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] || fail "--seconds wants a whole number of seconds"
     budget=$2
+    [ "$budget" -ge $least_budget ] ||
+        fail "--seconds $budget is too little for a model to learn anything: give at least $least_budget"
     shift 2
 fi
 texts=()
@@ -31,6 +35,11 @@ for text in "$@"; do
     [ -f "$text" ] && [ -r "$text" ] || fail "$text is not a file that can be read"
     texts+=("$(cd "$(dirname "$text")" && pwd)/$(basename "$text")")
 done
+if [ ${#texts[@]} -gt 0 ]; then
+    lines=$(cat "${texts[@]}" | awk 'NF { n++ } END { print n + 0 }')
+    [ "$lines" -ge $fewest_lines ] ||
+        fail "the text has $lines lines, too few to learn from: give at least $fewest_lines, better some thousand"
+fi
 
 step() { printf '\n== %s\n' "$1"; }
 
@@ -57,7 +66,7 @@ prepare_text() {    # every 20th line is held out
     if [ ${#texts[@]} -gt 0 ]; then cat "${texts[@]}"; else default_text; fi |
         awk -v train="$work/train.txt" -v held_out="$work/held_out.txt" \
             'NF { print > (++line % 20 == 0 ? held_out : train) }'
-    [ -s "$work/held_out.txt" ] && [ "$(wc -l < "$work/train.txt")" -ge 100 ]
+    [ -s "$work/held_out.txt" ] || { rm -r "$work"; return 1; }
 }
 
 held_out_sentences() {  # three lines of the held-out text: the line with its middle word masked, a tab, that word
@@ -90,7 +99,7 @@ out=$top/out/quickstart-$n
 work=$out.text
 mkdir -p "$work"
 step "The text"
-stage "preparing it" prepare_text || fail "the text is too short to learn from: give files with some thousand lines"
+stage "preparing it" prepare_text || fail "there is no text: give files with some thousand lines"
 printf '%s lines to learn from, %s held out (every 20th), in %s\n' \
        "$(wc -l < "$work/train.txt")" "$(wc -l < "$work/held_out.txt")" "${work#"$PWD"/}"
 
