@@ -462,11 +462,24 @@ VKB_API vkb_status vkb_folder_save(vkb_context *ctx, const vkb_folder *folder, c
 
 typedef struct vkb_model vkb_model;
 
-typedef struct vkb_init_params {
+// What position embeddings start as. NEAR makes neighbours stand out from the first step on.
+typedef enum vkb_position_init {
+    VKB_POSITION_NORMAL,
+    VKB_POSITION_SINUSOIDAL, // of standard deviation initializer_range, wavelengths up to 2 pi 10000
+    VKB_POSITION_NEAR,       // of twice that deviation, wavelengths up to 2 pi 100
+} vkb_position_init;
+
+// What key weights start as.
+typedef enum vkb_key_init {
+    VKB_KEY_NORMAL,
+    VKB_KEY_QUERY, // equal to the query weights: a query finds what resembles it
+    VKB_KEY_NEAR,  // the same, both half as large again: sooner, a few
+} vkb_key_init;
+
+typedef struct vkb_init_params { // all 0: Hugging Face's
     uint64_t seed;
-    bool sinusoidal_positions; // position embeddings start as sinusoids with standard deviation
-                               // initializer_range
-    bool key_from_query;       // key weights start equal to the query weights
+    vkb_position_init position;
+    vkb_key_init key;
 } vkb_init_params;
 
 // Random weights as Hugging Face's: N(0, initializer_range), biases 0, gains 1, the [PAD] row 0.
@@ -821,6 +834,12 @@ VKB_API vkb_status vkb_trainer_plan(vkb_context *ctx, vkb_device *device,
 // VKB_OUT_OF_MEMORY: a batch of one row does not.
 VKB_API vkb_status vkb_trainer_fit(vkb_context *ctx, vkb_device *dev, const vkb_config *config,
                                    uint32_t max_seq_length, vkb_train_params *params);
+// Halves params->batch_size until params->max_seconds have room for `steps` steps, at most down to
+// `least` rows, and says how long such a step takes: a few of each size are run here and measured, at
+// a learning rate of 0, so that the model keeps every bit. tok as in vkb_trainer_create.
+VKB_API vkb_status vkb_trainer_fit_time(vkb_model *model, const vkb_tokenizer *tok,
+                                        vkb_dataset *data, uint64_t steps, uint32_t least,
+                                        vkb_train_params *params, double *seconds_per_step);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@ typedef enum bert_init {
     BERT_ONE,
     BERT_WORD,
     BERT_POSITION,
+    BERT_QUERY,
     BERT_KEY,
 } bert_init;
 

@@ -27,12 +27,19 @@ void bert_normal(uint64_t seed, philox4 counter, double deviation, uint64_t coun
     }
 }
 
-// Vaswani et al. 2017, section 3.5, scaled to the standard deviation that a normal start has.
-static void sinusoids_fill(float *out, uint32_t positions, uint32_t hidden, double deviation)
+// What lets attention find its neighbours at once (tools/compare_init.py has the figures): positions
+// that differ within a row, not only across thousands of tokens, and outweigh words.
+#define NEAR_BASE 100.0
+#define NEAR_POSITIONS 2.0 // of initializer_range
+#define NEAR_QUERIES 1.5
+
+// Vaswani et al. 2017, section 3.5, where base is 10000, scaled to a standard deviation.
+static void sinusoids_fill(float *out, uint32_t positions, uint32_t hidden, double base,
+                           double deviation)
 {
     for (uint32_t p = 0; p < positions; p++)
         for (uint32_t i = 0; i < hidden; i++) {
-            double angle = p / pow(10000.0, (double)(i - i % 2) / hidden);
+            double angle = p / pow(base, (double)(i - i % 2) / hidden);
             out[(size_t)p * hidden + i] =
                 (float)(deviation * sqrt(2.0) * (i % 2 ? cos(angle) : sin(angle)));
         }
@@ -46,6 +53,7 @@ static void tensor_fill(const vkb_model *model, const vkb_init_params *params, u
     const vkb_config *c = &model->config;
     const uint64_t count = t->bytes / 4;
     uint32_t stream_id = index;
+    double deviation = c->initializer_range;
     switch (t->init) {
     case BERT_ZERO:
     case BERT_ONE:
@@ -53,21 +61,25 @@ static void tensor_fill(const vkb_model *model, const vkb_init_params *params, u
             out[i] = t->init == BERT_ONE;
         return;
     case BERT_POSITION:
-        if (params->sinusoidal_positions) {
-            sinusoids_fill(out, t->rows, t->cols, c->initializer_range);
-            return;
-        }
-        break;
+        if (params->position == VKB_POSITION_NORMAL)
+            break;
+        if (params->position == VKB_POSITION_NEAR)
+            sinusoids_fill(out, t->rows, t->cols, NEAR_BASE, NEAR_POSITIONS * deviation);
+        else
+            sinusoids_fill(out, t->rows, t->cols, 10000, deviation);
+        return;
+    case BERT_QUERY:
     case BERT_KEY:
-        if (params->key_from_query)
+        if (params->key == VKB_KEY_NEAR)
+            deviation *= NEAR_QUERIES;
+        if (params->key != VKB_KEY_NORMAL && t->init == BERT_KEY)
             stream_id = index - 1; // the query stands before the key in params.def
         break;
     case BERT_NORMAL:
     case BERT_WORD:
         break;
     }
-    bert_normal(params->seed, (philox4){{0, 0, stream_id, PHILOX_INIT}}, c->initializer_range,
-                count, out);
+    bert_normal(params->seed, (philox4){{0, 0, stream_id, PHILOX_INIT}}, deviation, count, out);
     if (t->init == BERT_WORD && c->pad_token_id < t->rows)
         memset(out + (size_t)c->pad_token_id * t->cols, 0, t->cols * sizeof(float));
 }

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROWS = 65536 }; // of a batch
-
 // ---- Tokenizer and text ----
 
 // NULL: one is trained.
@@ -114,6 +112,20 @@ cleanup:
     return status;
 }
 
+static vkb_position_init position_init_of(const char *name)
+{
+    return !strcmp(name, "near")         ? VKB_POSITION_NEAR
+           : !strcmp(name, "sinusoidal") ? VKB_POSITION_SINUSOIDAL
+                                         : VKB_POSITION_NORMAL;
+}
+
+static vkb_key_init key_init_of(const char *name)
+{
+    return !strcmp(name, "near")    ? VKB_KEY_NEAR
+           : !strcmp(name, "query") ? VKB_KEY_QUERY
+                                    : VKB_KEY_NORMAL;
+}
+
 static vkb_status make_model(train_run *run)
 {
     const train_options *o = run->options;
@@ -125,8 +137,8 @@ static vkb_status make_model(train_run *run)
         return vkb_model_load(run->device, model_folder(run), &load, &run->model);
     vkb_init_params init = {
         .seed = (uint64_t)o->seed,
-        .sinusoidal_positions = strcmp(o->position_init, "sinusoidal") == 0,
-        .key_from_query = strcmp(o->key_init, "query") == 0,
+        .position = position_init_of(o->position_init),
+        .key = key_init_of(o->key_init),
     };
     return vkb_model_create(run->device, &run->config, &init, &run->model);
 }
@@ -162,23 +174,6 @@ static vkb_status plan_device(train_run *run)
     return VKB_OK;
 }
 
-// --per-device-train-batch-size auto: as many rows as fit, and are there.
-static vkb_status choose_batch(train_run *run)
-{
-    const uint64_t rows = run->train ? vkb_dataset_rows(run->train) : UINT64_MAX;
-    if (run->options->batch_size || (!run->do_train && !run->options->plan))
-        return VKB_OK;
-    run->params.batch_size = rows < MOST_ROWS ? (uint32_t)rows : MOST_ROWS;
-    if (!run->device)
-        return cli_fail(run->cli, VKB_NO_DEVICE,
-                        "--per-device-train-batch-size auto needs the device: give a number");
-    vkb_status status = vkb_trainer_fit(run->cli->ctx, run->device, &run->config,
-                                        run->max_seq_length, &run->params);
-    if (status == VKB_OK)
-        output_note(&run->cli->out, "batch: %u rows fit", run->params.batch_size);
-    return status;
-}
-
 static vkb_status print_plan(train_run *run)
 {
     vkb_plan_entry *plan = NULL;
@@ -190,7 +185,7 @@ static vkb_status print_plan(train_run *run)
     CLI_TRY(choose_config(run));
     train_print_recipe(run);
     CLI_TRY(plan_device(run));
-    CLI_TRY(choose_batch(run));
+    CLI_TRY(train_fit_memory(run));
     CLI_TRY(vkb_trainer_plan(run->cli->ctx, run->device, &run->config, &run->params,
                              run->max_seq_length, &plan));
     for (const vkb_plan_entry *entry = plan; entry->name; entry++) {
@@ -216,8 +211,9 @@ static vkb_status prepare(train_run *run)
     CLI_TRY(choose_config(run));
     train_print_recipe(run);
     CLI_TRY(load_text(run));
-    CLI_TRY(choose_batch(run));
+    CLI_TRY(train_fit_memory(run));
     CLI_TRY(make_model(run));
+    CLI_TRY(train_fit_time(run));
     if (run->do_train)
         CLI_TRY(vkb_trainer_create(run->model, run->tok, run->train, &run->params, &run->trainer));
     if (run->do_train)

@@ -5,6 +5,7 @@
 //   train_folder.c    the output folder: what is there, checkpoints, clearing, final save
 //   train_loop.c      steps, progress, signals
 //   train_history.c   what is logged on the way: metrics.jsonl, log_history
+//   train_batch.c     how many rows a batch has, where the flags leave it open
 //   train_profile.c   --profile
 //   train_report.c    results in JSON and the model card
 //   cmd_train.c       the stages, in order
@@ -98,6 +99,14 @@ vkb_status train_choose_length(train_run *run);
 void train_fill_params(train_run *run);
 void train_print_recipe(train_run *run);
 bool train_from_scratch(const train_run *run);
+
+// ---- train_batch.c ----
+
+// --per-device-train-batch-size auto: as many rows as fit, and are there.
+vkb_status train_fit_memory(train_run *run);
+// --recipe with --max-seconds: few rows where there will be few steps; says when there is too little
+// time to learn anything. Needs the model and the text.
+vkb_status train_fit_time(train_run *run);
 
 // ---- train_folder.c ----
 

@@ -43,10 +43,10 @@ static const flag rows[] = {
     {"initializer-range", FLAG_REAL, AT(initializer_range), .value = "X", .low = 1e-9, .high = 10,
      .help = "standard deviation of the initial weights; else the config's 0.02, recipe: "
              "0.9/sqrt(hidden_size)"},
-    {"position-init", FLAG_CHOICE, AT(position_init), "normal", .value = "normal|sinusoidal",
-     .help = "initial position embeddings"},
-    {"key-init", FLAG_CHOICE, AT(key_init), "normal", .value = "normal|query",
-     .help = "initial key weights: random, or equal to the query's"},
+    {"position-init", FLAG_CHOICE, AT(position_init), "normal", .value = "normal|sinusoidal|near",
+     .help = "initial position embeddings; near: sinusoids that tell neighbours apart"},
+    {"key-init", FLAG_CHOICE, AT(key_init), "normal", .value = "normal|query|near",
+     .help = "initial key weights: random, or equal to the query's; near: both larger"},
     {"dropout", FLAG_REAL, AT(dropout), .value = "P", .high = 0.99,
      .help = "of hidden states and attention; else the config's 0.1"},
 

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 
 // What lets a small model learn from scratch within minutes, as measured: attention finds its
-// neighbours when positions resemble each other where they are near (sinusoids) and queries meet
-// keys; a small model wants larger initial weights, a high rate after a long warm-up, more masks.
+// neighbours when positions differ from the next ones and resemble them, and queries meet keys
+// (near); a small model wants larger initial weights, a high rate after a long warm-up, more masks.
 // An eval_on_start shows what was learnt.
 static const struct {
     const char *name, *value;
@@ -23,8 +23,8 @@ static const struct {
     {"mlm-probability", "0.3"},
     {"eval-mlm-probability", "0.15"},
     {"always-mask", "true"},
-    {"position-init", "sinusoidal"},
-    {"key-init", "query"},
+    {"position-init", "near"},
+    {"key-init", "near"},
     {"vocab-size", "4000"},
     {"max-seq-length", "32"},
     {"per-device-train-batch-size", "32"},

@@ -3,6 +3,8 @@
 #include "devices.h"
 #include "fixture_copy.h"
 
+#include <math.h>
+
 static vkb_device *device;
 static char *folder;
 
@@ -204,6 +206,55 @@ TEST(the_other_head_changes_no_draw)
     vkb_model_destroy(&with);
 }
 
+// Positions are sinusoids, keys the queries, both as much larger as vkbert.h says.
+TEST(a_near_start_is_sinusoids_and_equal_queries_and_keys)
+{
+    enum { POSITIONS = 8, HIDDEN = 16 };
+    vkb_config config = {0};
+    CHECK_OK(vkb_config_preset(gpu_context(device), "tiny", &config));
+    config.hidden_size = HIDDEN, config.max_position_embeddings = POSITIONS;
+    config.num_hidden_layers = 1, config.vocab_size = 60;
+    static const struct {
+        vkb_init_params params;
+        double base, positions, queries;
+        bool equal;
+    } starts[] = {
+        {{.seed = 5}, 0, 1, 1, false},
+        {{5, VKB_POSITION_SINUSOIDAL, VKB_KEY_QUERY}, 10000, 1, 1, true},
+        {{5, VKB_POSITION_NEAR, VKB_KEY_NEAR}, 100, 2, 1.5, true},
+    };
+    float *usual = NULL;
+    for (size_t s = 0; s < BASE_COUNT(starts); s++) {
+        vkb_model *model = NULL;
+        size_t count, positions;
+        CHECK_OK(vkb_model_create(device, &config, &starts[s].params, &model));
+        float *query = weights_of(model, "bert.encoder.layer.0.attention.self.query.weight", &count);
+        float *key = weights_of(model, "bert.encoder.layer.0.attention.self.key.weight", &count);
+        float *position =
+            weights_of(model, "bert.embeddings.position_embeddings.weight", &positions);
+        if (!usual)
+            usual = weights_of(model, "bert.encoder.layer.0.attention.self.query.weight", &count);
+        CHECK_INT(count, HIDDEN * HIDDEN);
+        CHECK_INT(positions, POSITIONS * HIDDEN);
+        CHECK((memcmp(query, key, count * sizeof(*key)) == 0) == starts[s].equal);
+        for (size_t i = 0; i < count; i++)
+            CHECK_NEAR(query[i], starts[s].queries * usual[i], 1e-6);
+        for (size_t i = 0; starts[s].base > 0 && i < positions; i++) {
+            const size_t p = i / HIDDEN, d = i % HIDDEN;
+            const double angle = (double)p / pow(starts[s].base, (double)(d - d % 2) / HIDDEN);
+            CHECK_NEAR(position[i],
+                       starts[s].positions * config.initializer_range * sqrt(2) *
+                           (d % 2 ? cos(angle) : sin(angle)),
+                       1e-6);
+        }
+        free(query);
+        free(key);
+        free(position);
+        vkb_model_destroy(&model);
+    }
+    free(usual);
+}
+
 // ---- What a model does not use ----
 
 static bool lone_pooler(hf_tensor *tensor, char *name)
@@ -397,6 +448,7 @@ static void run_all(vkb_device *dev)
     RUN(a_pooler_without_its_head_is_kept_when_asked_for);
     RUN(a_head_does_not_stand_in_for_what_else_is_missing);
     RUN(the_other_head_changes_no_draw);
+    RUN(a_near_start_is_sinusoids_and_equal_queries_and_keys);
     RUN(half_of_the_pair_heads_is_saved_again);
     RUN(saves_in_another_precision);
     RUN(new_rows_start_beside_the_mean_of_the_old_ones);

@@ -65,7 +65,7 @@ same "$(cat own/vocab.txt)" "$(cat voc/vocab.txt)"
 # ---- The recipe is printed and each value can be overridden ----
 run 0 vkbert train --recipe small --train_file text.txt --validation_file valid.txt --vocab_size 200 --learning_rate 1e-3 --dropout 0.1 --max_steps 2 -o small
 has "$err" "--learning-rate 0.001 --warmup-ratio 0.4"
-has "$err" "--position-init sinusoidal --key-init query --dropout 0.1 --vocab-size 200"
+has "$err" "--position-init near --key-init near --dropout 0.1 --vocab-size 200"
 has "$err" "hidden 128, layers 1, heads 4, intermediate 512"
 has "$(tr -d ' \t' < small/config.json)" '"initializer_range":0.0795'
 
