@@ -46,12 +46,12 @@ static void make_k_major(gpu_stream *s, const matmul_product *x, matmul_operand 
 {
     uint32_t each = o->rows * o->cols;
     gpu_view to = gpu_scratch(s, slot, 4ull * each * x->batch);
-    const uint32_t size = 64;
+    const uint32_t size = 16, columns = 128; // measured: shaders/README.md
     gpu_run(s, transpose, .bind = {o->view, to},
             .push = &(struct transpose_params){o->rows, o->cols, o->ld, x->p.batch.inner, o->outer,
                                                o->inner},
-            .spec = {size, op_format(o->view.type, 1)}, .spec_count = 2,
-            .groups = {op_div_up(o->rows, size), op_div_up(o->cols, 16), x->batch});
+            .spec = {size, columns, matmul_format(o), o->rows % 4 == 0}, .spec_count = 4,
+            .groups = {op_div_up(o->rows, 4 * size), op_div_up(o->cols, columns), x->batch});
     *o = (matmul_operand){o->name, to, o->cols, o->rows, o->rows, each * x->p.batch.inner, each};
 }
 

@@ -304,6 +304,45 @@ TEST(a_family_is_forced)
     op_force_matmul(NULL);
 }
 
+// ---- Exactness: a product with the identity moves elements, whose bits it must not touch ----
+
+static void product_with_identity(op_matmul_params p)
+{
+    trial *t = trial_open(device, "matmul layout %d %ux%u ld %u of type %d by the identity",
+                          p.layout, p.m, p.k, p.lda, p.a.type);
+    p.n = p.k;
+    matmul m = {.params = p};
+    m.a = trial_input(t, "a", extent(p.m, p.k, p.lda), VALUES_NORMAL);
+    m.b = trial_input(t, "b", (size_t)p.k * p.k, VALUES_ZERO);
+    m.c = trial_output(t, "c", (size_t)p.m * p.k, LIMIT_EXACT);
+    spoil_between_rows(m.a, p.k, p.lda);
+    for (size_t i = 0; i < p.k; i++)
+        m.b->start[i * p.k + i] = 1, m.b->ref[i * p.k + i] = 1;
+    tensor_as(m.a, p.a.type);
+    ref_matmul(&p, m.a->ref, m.b->ref, NULL, m.c->ref);
+    trial_run(t, record, &m);
+    CHECK(trial_close(&t));
+}
+
+TEST(identity)
+{
+    // Rows and columns beside multiples of four and of what a kernel takes at a time, and on them.
+    static const struct {
+        uint32_t m, k, lda;
+    } shapes[] = {{1, 1, 0},    {3, 130, 0},    {5, 127, 128},   {64, 128, 0},
+                  {65, 129, 0}, {66, 131, 0},   {67, 132, 0},    {68, 133, 0},
+                  {6, 4, 8},    {63, 128, 131}, {131, 256, 260}, {33, 260, 264}};
+    for (size_t i = 0; i < BASE_COUNT(shapes); i++)
+        for (op_layout layout = OP_NT; layout <= OP_NN; layout++)
+            for (gpu_type type = GPU_F32; type <= GPU_BF16; type++) {
+                op_matmul_params p = {.layout = layout, .m = shapes[i].m, .k = shapes[i].k};
+                p.lda = shapes[i].lda;
+                p.a.type = type;
+                if (type == GPU_F32 || (p.k | p.lda) % 4 == 0)
+                    product_with_identity(p);
+            }
+}
+
 // ---- Batches: heads in contiguous columns, as attention has them ----
 
 static void heads(uint32_t rows, uint32_t length, uint32_t count, uint32_t d, size_t types)
@@ -437,6 +476,7 @@ static void on_device(vkb_device *dev)
     RUN(nt);
     RUN(nn);
     RUN(tn);
+    RUN(identity);
     RUN(large_products);
     RUN(rows_that_are_not_used);
     RUN(sixteen_bits);
