@@ -101,7 +101,8 @@ static void run(gpu_stream *s, const matmul_product *product, const uint32_t *nu
     if (narrow && p->accumulate)
         convert(s, &x, &product->c, &x.c);
     uint32_t subgroup = vkb_device_get_info(gpu_stream_device(s))->subgroup_size;
-    uint32_t size = subgroup > 16 ? subgroup : 16, columns = 4, rows = numbers[0];
+    // One subgroup of llvmpipe's: 32 columns, which narrow heads fill.
+    uint32_t size = subgroup > 8 ? subgroup : 8, columns = 4, rows = numbers[0];
     struct matmul_params push = matmul_push(&x);
     const uint32_t used = !p->used.buffer ? 0 : p->layout == OP_TN ? 2 : 1;
     gpu_run(s, matmul_lanes, .bind = {x.a.view, x.b.view, p->bias, x.c.view, p->used},
