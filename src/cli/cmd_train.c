@@ -143,6 +143,22 @@ static vkb_status make_model(train_run *run)
     return vkb_model_create(run->device, &run->config, &init, &run->model);
 }
 
+// The model, and the rows of a batch, for which there is time.
+static vkb_status make_fitting_model(train_run *run)
+{
+    vkb_status status = VKB_OK;
+    CLI_TRY(make_model(run));
+    CLI_TRY(train_fit_size(run));
+    if (run->little_time) {
+        vkb_model_destroy(&run->model);
+        CLI_TRY(choose_config(run));
+        CLI_TRY(make_model(run));
+    }
+    CLI_TRY(train_fit_time(run));
+cleanup:
+    return status;
+}
+
 // ---- Stages ----
 
 // What is wrong with the files and folders that the command line names.
@@ -209,11 +225,10 @@ static vkb_status prepare(train_run *run)
     CLI_TRY(train_profile_prepare(run));
     CLI_TRY(open_tokenizer(run));
     CLI_TRY(choose_config(run));
-    train_print_recipe(run);
     CLI_TRY(load_text(run));
     CLI_TRY(train_fit_memory(run));
-    CLI_TRY(make_model(run));
-    CLI_TRY(train_fit_time(run));
+    CLI_TRY(make_fitting_model(run));
+    train_print_recipe(run);
     if (run->do_train)
         CLI_TRY(vkb_trainer_create(run->model, run->tok, run->train, &run->params, &run->trainer));
     if (run->do_train)

@@ -71,6 +71,7 @@ typedef struct train_run {
     vkb_config config;
     vkb_model *model;
     vkb_trainer *trainer;
+    bool little_time; // for the recipe's usual size
     uint32_t max_seq_length;
     vkb_train_params params;
     vkb_eval_params eval_params;
@@ -104,8 +105,10 @@ bool train_from_scratch(const train_run *run);
 
 // --per-device-train-batch-size auto: as many rows as fit, and are there.
 vkb_status train_fit_memory(train_run *run);
-// --recipe with --max-seconds: few rows where there will be few steps; says when there is too little
-// time to learn anything. Needs the model and the text.
+// --recipe with --max-seconds, once there are model and text. Sets run->little_time where the recipe's
+// smaller model would learn more;
+vkb_status train_fit_size(train_run *run);
+// takes fewer rows where there will be few steps, and says when there is too little time to learn.
 vkb_status train_fit_time(train_run *run);
 
 // ---- train_folder.c ----
@@ -151,6 +154,7 @@ vkb_status train_profile_end(train_run *run);
 
 vkb_status train_open_history(train_run *run); // that of the checkpoint that the run goes on from
 void train_close_history(train_run *run);
+uint32_t train_saved_batch(const char *folder); // rows of a checkpoint's batch; 0: it does not say
 vkb_status train_log_step(train_run *run);
 vkb_status train_log_eval(train_run *run, const vkb_eval_result *result);
 void train_add_eval_figures(const train_run *run, const vkb_eval_result *r, cJSON *tree);

@@ -48,6 +48,15 @@ static cJSON *read_state(const char *folder)
     return state;
 }
 
+uint32_t train_saved_batch(const char *folder)
+{
+    cJSON *state = read_state(folder);
+    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(state, "train_batch_size");
+    const double value = cJSON_IsNumber(rows) ? rows->valuedouble : 0;
+    cJSON_Delete(state);
+    return value >= 1 && value <= UINT32_MAX ? (uint32_t)value : 0;
+}
+
 vkb_status train_open_history(train_run *run)
 {
     char path[PATH_BYTES];

@@ -32,10 +32,11 @@ static const struct {
     {"eval-on-start", "true"},
 };
 
-// The recipe's size: one layer learnt most in a given time.
+// The recipe's size: one layer learnt most in a given time; half as wide where that is little.
 static const char recipe_overrides[] =
     "hidden_size=128,num_hidden_layers=1,num_attention_heads=4,intermediate_size=512,"
     "max_position_embeddings=128,hidden_dropout_prob=0,attention_probs_dropout_prob=0";
+static const char recipe_narrow[] = "hidden_size=64,intermediate_size=256";
 
 bool train_from_scratch(const train_run *run)
 {
@@ -59,8 +60,8 @@ void train_print_recipe(train_run *run)
     const train_options *o = run->options;
     output *out = &run->cli->out;
     char batch[24] = "auto";
-    if (o->batch_size)
-        snprintf(batch, sizeof(batch), "%" PRId64, o->batch_size);
+    if (run->params.batch_size)
+        snprintf(batch, sizeof(batch), "%u", run->params.batch_size);
     if (o->recipe) {
         output_note(out,
                     "recipe %s: --learning-rate %g --warmup-ratio %g --adam-beta1 %g --adam-beta2 "
@@ -207,6 +208,8 @@ static vkb_status read_config(train_run *run)
         vkb_status status = vkb_config_preset(run->cli->ctx, size, &run->config);
         if (status == VKB_OK && o->recipe && !o->size && !o->model_type)
             status = vkb_config_override(run->cli->ctx, recipe_overrides, &run->config);
+        if (status == VKB_OK && run->little_time)
+            status = vkb_config_override(run->cli->ctx, recipe_narrow, &run->config);
         return status;
     }
     const char *folder = run->config_source.folder;

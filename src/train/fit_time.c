@@ -4,7 +4,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { TRIAL_STEPS = 5 }; // behind one to warm up
+enum { TRIAL_STEPS = 3 }; // behind one to warm up
 
 // A step that takes more than this share of the time is not repeated.
 #define LONG_STEP 0.01
