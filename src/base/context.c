@@ -1,14 +1,19 @@
-// Status, the sentence of a failure, the log.
+// Status, the sentence of a failure, the log, the clock.
 #include "base/context.h"
+
+#include "base/clock.h"
 
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct vkb_context {
     vkb_log_fn log;
     void *user;
+    clock_fn clock; // NULL: the machine's
+    void *clock_user;
     pthread_mutex_t lock; // of what follows
     char error[2048];
     const char *said[8]; // formats of vkb_log_once; what is more than these is said each time
@@ -98,6 +103,21 @@ void vkb_log_once(vkb_context *ctx, vkb_log_level level, const char *format, ...
     va_start(args, format);
     log_sentence(ctx, level, format, args);
     va_end(args);
+}
+
+double clock_seconds(const vkb_context *ctx)
+{
+    if (ctx->clock)
+        return ctx->clock(ctx->clock_user);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void clock_replace(vkb_context *ctx, clock_fn tell, void *user)
+{
+    ctx->clock = tell;
+    ctx->clock_user = user;
 }
 
 const char *vkb_status_text(vkb_status status)

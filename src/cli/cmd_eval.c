@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { SECONDS_BETWEEN_LINES = 10 };
 
@@ -187,7 +186,7 @@ static void show_progress(void *evaluation_, const char *what, uint64_t done, ui
 {
     evaluation *e = evaluation_;
     output *out = &e->cli->out;
-    const double now = (double)time(NULL);
+    const double now = output_clock();
     output_share(out, what, done, total, show_count);
     if (out->live || done >= total || now - e->told < SECONDS_BETWEEN_LINES)
         return;

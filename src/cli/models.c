@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 enum { SECONDS_BETWEEN_LINES = 10 };
 
@@ -60,9 +59,9 @@ static bool bars_are_off(void)
 
 static void show_fetching(void *cli_, const char *what, uint64_t done, uint64_t total)
 {
-    static time_t shown; // of the last line
+    static double shown; // of the last line
     output *out = &((cli_state *)cli_)->out;
-    const time_t now = time(NULL);
+    const double now = output_clock();
     if (bars_are_off())
         return;
     output_share(out, what, done, total, show_bytes);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BAR_WIDTH = 20 };
@@ -94,6 +95,13 @@ void output_bar(char *bar, int width, double share)
     for (int i = 0; i < width; i++)
         bar[i] = i < share * width ? '=' : ' ';
     bar[width] = 0;
+}
+
+double output_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 void output_share(output *out, const char *what, uint64_t done, uint64_t total,

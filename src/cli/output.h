@@ -54,6 +54,9 @@ short_text show_bytes(uint64_t bytes);
 short_text show_seconds(double seconds);
 short_text show_count(uint64_t count);
 
+// Seconds, for how often something is shown again.
+double output_clock(void);
+
 // The live line of something of which `done` of `total` is done (0: not known), as show says it; it is
 // cleared at the end.
 void output_share(output *out, const char *what, uint64_t done, uint64_t total,

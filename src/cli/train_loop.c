@@ -5,7 +5,6 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SECONDS_BETWEEN_LINES = 10, BAR_WIDTH = 20 };
@@ -103,13 +102,6 @@ static vkb_status fail_interrupted(train_run *run)
 
 // ---- Progress ----
 
-static double clock_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 // Before there is a pace there is no estimate.
 static short_text show_pace(const vkb_metrics *m)
 {
@@ -125,9 +117,9 @@ static short_text show_left(const vkb_metrics *m)
 
 static void show_live(train_run *run, bool last)
 {
-    if (!last && clock_seconds() - run->shown < SECONDS_BETWEEN_REDRAWS)
+    if (!last && output_clock() - run->shown < SECONDS_BETWEEN_REDRAWS)
         return;
-    run->shown = clock_seconds();
+    run->shown = output_clock();
     const vkb_metrics *m = &run->metrics;
     char line[256], bar[BAR_WIDTH + 1];
     double share = m->max_steps ? (double)m->step / (double)m->max_steps : 0;
@@ -141,7 +133,7 @@ static void show_live(train_run *run, bool last)
 static void show_line(train_run *run)
 {
     const vkb_metrics *m = &run->metrics;
-    run->shown = clock_seconds();
+    run->shown = output_clock();
     output_note(&run->cli->out,
                 "step %" PRIu64 "/%" PRIu64 "  epoch %.2f  loss %.4f  learning rate %.2e  %s "
                 "tokens/s  %s left",
@@ -170,7 +162,7 @@ static vkb_status note_step(train_run *run, const vkb_metrics *m, bool last)
     run->log_losses += steps;
     if (run->cli->out.live)
         show_live(run, last);
-    else if (due || clock_seconds() - run->shown >= SECONDS_BETWEEN_LINES)
+    else if (due || output_clock() - run->shown >= SECONDS_BETWEEN_LINES)
         show_line(run);
     return due ? train_log_step(run) : VKB_OK;
 }

@@ -2,8 +2,9 @@
 // timeline semaphore.
 #include "gpu/internal.h"
 
+#include "base/clock.h"
+
 #include <math.h>
-#include <time.h>
 
 static vkb_status fail_if_lost(vkb_device *dev)
 {
@@ -93,13 +94,6 @@ static uint64_t done_ticket(vkb_device *dev)
     return value;
 }
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count, uint64_t *ticket)
 {
     vkb_status status = fail_if_lost(dev);
@@ -117,7 +111,7 @@ vkb_status gpu_submit(vkb_device *dev, gpu_stream *const *streams, size_t count,
     const char *name = "nothing";
     bool hangs = false; // for tests
     double flops = 0;
-    const double now = seconds_now();
+    const double now = clock_seconds(dev->ctx);
     const uint64_t done = done_ticket(dev);
     together t;
     t.dev = dev;
@@ -185,7 +179,7 @@ static vkb_status wait_for(vkb_device *dev, uint64_t ticket, uint64_t nanosecond
     }
     if (result != VK_SUCCESS)
         return gpu_fail(dev, result, "waiting for the device");
-    gpu_bound_ended(&dev->bound, ticket, seconds_now());
+    gpu_bound_ended(&dev->bound, ticket, clock_seconds(dev->ctx));
     return VKB_OK;
 }
 

@@ -1,5 +1,7 @@
 #include "hf/hub_file.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -67,7 +69,8 @@ static vkb_status start_some(const hub_download *d, hub_file *files, size_t coun
     for (size_t i = 0; i < count; i++)
         running += files[i].state == HUB_FILE_RUNNING;
     for (size_t i = 0; i < count && running < d->transfers; i++) {
-        if (files[i].state != HUB_FILE_WAITING || files[i].not_before > hub_now())
+        if (files[i].state != HUB_FILE_WAITING ||
+            files[i].not_before > clock_seconds(d->session->ctx))
             continue;
         vkb_status status = hub_file_start(&files[i]);
         if (status != VKB_OK)

@@ -1,22 +1,15 @@
 #include "hf/hub_file.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define SECONDS_BETWEEN_LOCKS 0.1
 enum { MOST_CUTS = 5 }; // in a row, without a byte between
-
-double hub_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 // ENDPOINT/NAME/resolve/COMMIT/FILE; NULL: out of memory.
 static char *resolve_url(const hub_download *d, const char *file)
@@ -112,7 +105,7 @@ static void try_again(hub_file *file, double seconds)
 {
     hub_file_let_go(file);
     file->state = HUB_FILE_WAITING;
-    file->not_before = hub_now() + seconds;
+    file->not_before = clock_seconds(file->download->session->ctx) + seconds;
 }
 
 // All bytes are there. A wrong hash behind a beginning that was found here may be the beginning's
@@ -163,7 +156,7 @@ vkb_status hub_file_start(hub_file *file)
             vkb_log(d->session->ctx, VKB_LOG_INFO, "%s: another program is fetching it; waiting",
                     file->name);
         file->told = true;
-        file->not_before = hub_now() + SECONDS_BETWEEN_LOCKS;
+        file->not_before = clock_seconds(d->session->ctx) + SECONDS_BETWEEN_LOCKS;
         return VKB_OK;
     }
     char *blob = hub_cache_blob(d->cache, file->etag, false);

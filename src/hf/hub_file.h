@@ -25,8 +25,6 @@ typedef struct hub_file {
     vkb_status taken; // of writing the body
 } hub_file;
 
-double hub_now(void); // seconds of a clock that only goes on
-
 // Asks for etag and size.
 vkb_status hub_file_ask(hub_file *file);
 // Begins a waiting file; it may be done at once, or still wait for its lock.

@@ -89,7 +89,7 @@ static int longest_first(const void *a, const void *b)
 
 static vkb_status tuner_open(tuner *t, const op_products *products)
 {
-    t->started = clock_seconds();
+    t->started = clock_seconds(gpu_context(t->dev));
     t->at = calloc(products->count + 1, sizeof(*t->at));
     for (size_t i = 0; t->at && i < products->count; i++) {
         t->at[i] = state_of(t, &products->at[i]);
@@ -187,7 +187,7 @@ static vkb_status try_usual(tuner *t, state *s)
 
 static bool over(const tuner *t)
 {
-    return clock_seconds() - t->started >= t->budget;
+    return clock_seconds(gpu_context(t->dev)) - t->started >= t->budget;
 }
 
 // The run's length as its products tell it, once their usual variants were measured.
@@ -344,7 +344,7 @@ static vkb_status report(const tuner *t, vkb_tuning *out)
     size_t variants = 0;
     for (size_t i = 0; i < t->count; i++)
         variants += t->at[i]->count;
-    *out = (vkb_tuning){.seconds = clock_seconds() - t->started,
+    *out = (vkb_tuning){.seconds = clock_seconds(gpu_context(t->dev)) - t->started,
                         .products = t->count,
                         .variants = calloc(variants + 1, sizeof(*out->variants))};
     if (!out->variants)
@@ -418,7 +418,7 @@ vkb_status op_tune(vkb_device *dev, const op_products *products, const op_tune_p
     t.budget = first_budget(params, t.total);
     if (t.budget > 0) {
         alone = gpu_notes_begin(dev, params->max_seconds);
-        t.started = clock_seconds();
+        t.started = clock_seconds(gpu_context(dev));
         t.total = 0;
         take_known(&t); // what another process has found meanwhile
     }

@@ -162,10 +162,10 @@ vkb_status tune_run_stream(const tune_bench *bench, gpu_stream *s, double expect
     uint64_t ticket;
     const gpu_time *times;
     size_t count = 0;
-    const double start = clock_seconds();
+    const double start = clock_seconds(gpu_context(bench->dev));
     BASE_TRY(gpu_submit(bench->dev, &s, 1, &ticket));
     BASE_TRY(gpu_wait_for(bench->dev, ticket, bench->hang_seconds + 50 * expected));
-    const double all = clock_seconds() - start;
+    const double all = clock_seconds(gpu_context(bench->dev)) - start;
     BASE_TRY(gpu_times(s, &times, &count));
     *seconds = 0;
     for (size_t i = 0; i < count; i++)
@@ -379,8 +379,9 @@ static vkb_status measure(const tune_bench *bench, const run *once, double took,
     r.fill = false;
     r.repeats = (uint32_t)fmin(fmax(SUBMISSION / took, 1), MOST_REPEATS);
     BASE_TRY(gpu_record(bench->dev, "tuning", true, record_run, &r, &s));
-    end = clock_seconds() + bench->enough;
-    while (count < MOST_TIMES && (count < LEAST_TIMES || clock_seconds() < end)) {
+    end = clock_seconds(gpu_context(bench->dev)) + bench->enough;
+    while (count < MOST_TIMES &&
+           (count < LEAST_TIMES || clock_seconds(gpu_context(bench->dev)) < end)) {
         BASE_TRY(tune_run_stream(bench, s, r.repeats * took, &times[count]));
         count++;
     }
@@ -395,8 +396,9 @@ vkb_status tune_in_turn(const tune_bench *bench, gpu_stream *const s[2], const d
 {
     double times[2][MOST_TIMES];
     size_t count = 0;
-    const double end = clock_seconds() + enough;
-    while (count < MOST_TIMES && (count < LEAST_TIMES || clock_seconds() < end)) {
+    const double end = clock_seconds(gpu_context(bench->dev)) + enough;
+    while (count < MOST_TIMES &&
+           (count < LEAST_TIMES || clock_seconds(gpu_context(bench->dev)) < end)) {
         for (int i = 0; i < 2; i++) {
             const vkb_status status = tune_run_stream(bench, s[i], expected[i], &times[i][count]);
             if (status != VKB_OK)

@@ -1,8 +1,8 @@
 // What a device reaches at best: a copy and a product, on random data. The best of what vkbert has is
 // taken, so that no kernel of a step is measured against less than it could be.
+#include "base/clock.h"
 #include "base/half.h"
 #include "ops/ops.h"
-#include "train/pace.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -56,14 +56,15 @@ static vkb_status best_time(vkb_device *dev, gpu_record_fn record, trial *t, dou
 {
     gpu_stream *s = NULL;
     vkb_status status = VKB_OK;
-    const double end = train_clock() + BUDGET;
+    vkb_context *ctx = gpu_context(dev);
+    const double end = clock_seconds(ctx) + BUDGET;
     *best = INFINITY;
     BASE_TRY(gpu_record(dev, "ceiling", false, record, t, &s));
-    for (int i = 0; i <= TRIES && (i < 2 || train_clock() < end); i++) {
-        const double start = train_clock();
+    for (int i = 0; i <= TRIES && (i < 2 || clock_seconds(ctx) < end); i++) {
+        const double start = clock_seconds(ctx);
         BASE_TRY(gpu_submit(dev, &s, 1, NULL));
         BASE_TRY(gpu_wait_all(dev));
-        const double took = train_clock() - start;
+        const double took = clock_seconds(ctx) - start;
         if (i > 0 && took < *best)
             *best = took;
     }

@@ -1,6 +1,8 @@
 // Evaluation: the training's forward pass without dropout, over masks that a seed fixes.
 #include "train/evaluate.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -188,7 +190,7 @@ vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset 
                         const vkb_eval_params *params, vkb_eval_result *result)
 {
     vkb_status status = VKB_OK;
-    const double started = train_clock();
+    const double started = clock_seconds(gpu_context(model->dev));
     uint64_t rows;
     evaluation e = {.model = model, .data = data, .params = *params};
     if (!e.params.batch_size)
@@ -220,7 +222,7 @@ vkb_status vkb_evaluate(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset 
         .rows = rows,
         .next_sentence_loss = mean(e.pair_loss, e.pairs),
         .next_sentence_accuracy = mean((double)e.pairs_right, e.pairs),
-        .seconds = train_clock() - started,
+        .seconds = clock_seconds(gpu_context(model->dev)) - started,
     };
 cleanup:
     evaluation_free(&e);

@@ -2,14 +2,6 @@
 #include "train/pace.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-double train_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static int ascending(const void *a, const void *b)
 {

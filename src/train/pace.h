@@ -13,8 +13,6 @@ typedef struct train_pace {
     uint64_t count;
 } train_pace;
 
-double train_clock(void); // seconds, monotonic
-
 double train_median(double *values, size_t count); // sorts them; 0 of none
 
 void pace_add(train_pace *pace, double now, uint64_t step_tokens);

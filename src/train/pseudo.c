@@ -9,6 +9,8 @@
 // theirs, so that the result does not depend on how they were batched.
 #include "train/evaluate.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -285,7 +287,7 @@ static vkb_status scores_sum(const scoring *s, double started, vkb_pseudo_result
             .top5 = (double)top5 / (double)s->tokens,
             .tokens = s->tokens,
             .rows = s->rows,
-            .seconds = train_clock() - started,
+            .seconds = clock_seconds(gpu_context(s->model->dev)) - started,
         };
     return status;
 }
@@ -294,7 +296,7 @@ vkb_status vkb_pseudo_perplexity(vkb_model *model, const vkb_tokenizer *tok, vkb
                                  const vkb_eval_params *params, vkb_pseudo_result *result)
 {
     vkb_status status = VKB_OK;
-    const double started = train_clock();
+    const double started = clock_seconds(gpu_context(model->dev));
     const uint32_t longest = dataset_row_length(data);
     scoring s = {
         .model = model, .data = data, .params = *params, .special = vkb_tokenizer_special(tok)};

@@ -1,6 +1,8 @@
 // One optimiser step: micro-batches, update, metrics; the rings around them.
 #include "train/trainer.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -162,7 +164,7 @@ static void steps_fit(vkb_trainer *t, uint64_t finished, double used)
 static void result_take(vkb_trainer *t, train_result *result)
 {
     const struct step_out *out = gpu_mapped(gpu_whole(result->out));
-    const double now = train_clock(), used = t->at.seconds + now - t->started;
+    const double now = clock_seconds(gpu_context(t->model->dev)), used = t->at.seconds + now - t->started;
     vkb_metrics m = result->metrics;
     result->ticket = 0;
     pace_add(&t->pace, now, result->tokens);
@@ -279,7 +281,7 @@ vkb_status vkb_train_step(vkb_trainer *t, vkb_metrics *metrics, bool *done)
     vkb_status status = VKB_OK;
     if (t->at.step < t->at.max_steps) {
         if (t->started == 0)
-            t->started = train_clock();
+            t->started = clock_seconds(gpu_context(t->model->dev));
         BASE_TRY(results_take(t, t->next_result - t->oldest_result == TRAIN_RESULTS));
 
         const train_schedule schedule = trainer_schedule(t);

@@ -5,6 +5,7 @@
 #include "base/philox.h"
 #include "check.h"
 #include "temp.h"
+#include "test_clock.h"
 
 #include <sys/stat.h>
 
@@ -202,6 +203,23 @@ TEST(exit_codes_are_the_documented_ones)
     CHECK_INT(vkb_exit_code(VKB_INTERRUPTED), 130);
 }
 
+TEST(a_clock_goes_forward_and_can_be_replaced)
+{
+    const double before = clock_seconds(ctx);
+    CHECK(clock_seconds(ctx) >= before);
+    test_clock clock = {.now = 5, .step = 0.25};
+    test_clock_use(ctx, &clock);
+    CHECK_NEAR(clock_seconds(ctx), 5.25, 0);
+    clock.now = 7;
+    CHECK_NEAR(clock_seconds(ctx), 7.25, 0);
+    vkb_context *other = vkb_context_create(NULL, NULL); // has its own
+    CHECK(clock_seconds(other) >= before);
+    vkb_context_destroy(&other);
+    clock_replace(ctx, NULL, NULL);
+    CHECK(clock_seconds(ctx) >= before);
+    CHECK_NEAR(clock.now, 7.25, 0);
+}
+
 int main(void)
 {
     ctx = vkb_context_create(NULL, NULL);
@@ -218,6 +236,7 @@ int main(void)
     RUN(a_failure_may_quote_the_one_before);
     RUN(a_line_is_said_once_in_a_context);
     RUN(exit_codes_are_the_documented_ones);
+    RUN(a_clock_goes_forward_and_can_be_replaced);
     vkb_context_destroy(&ctx);
     return check_report();
 }
