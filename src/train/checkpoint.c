@@ -178,7 +178,6 @@ vkb_status vkb_trainer_resume(vkb_trainer *t, const char *folder)
     BASE_TRY(state_read(t, state_path, state));
     BASE_TRY(bert_params_load(t->model, path, moments, BASE_COUNT(moments)));
     BASE_TRY(train_tuning_resume(t, state_kernels(state)));
-    t->at.cursor.rows = 0; // its rows are to be made again
     t->feeding = false;
     t->last = (vkb_metrics){.step = t->at.step, .max_steps = t->at.max_steps};
 cleanup:

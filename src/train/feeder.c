@@ -154,6 +154,7 @@ vkb_status train_feeder_start(train_feeder *f, train_cursor at)
 {
     feeder_stop(f);
     f->at = at;
+    f->at.rows = 0; // the epoch's rows are to be made again
     f->next_fill = f->next_take = 0;
     f->stop = false;
     for (uint32_t i = 0; i < TRAIN_SLOTS; i++)
