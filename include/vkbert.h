@@ -662,12 +662,12 @@ typedef struct vkb_train_params {         // 0: the default in brackets, where o
     double adam_beta1, adam_beta2, adam_epsilon; // [0.9] [0.999] [1e-8]
     double max_grad_norm;                        // [1.0]; negative: no clipping
     vkb_schedule schedule;
-    uint64_t warmup_steps;
-    double warmup_ratio;     // of all steps, when warmup_steps is 0
-    double num_train_epochs; // [3]
+    uint64_t warmup_steps;   // with max_seconds the rate is the smaller of this rise and of the
+                             // decay over the time
+    double warmup_ratio;     // of the run, when warmup_steps is 0
+    double num_train_epochs; // [3; with max_seconds no limit]
     uint64_t max_steps;      // 0: by epochs
-    double max_seconds;      // 0: no limit; else max_steps is fitted to the speed seen so far, so
-                             // that training takes about this long
+    double max_seconds;      // 0: no limit; see below
     vkb_mask_params mask;
     vkb_objective objective;
     // Of activations, their gradients, and the copy of the weights that products read [fp32].
@@ -678,9 +678,17 @@ typedef struct vkb_train_params {         // 0: the default in brackets, where o
     uint64_t seed;
 } vkb_train_params;
 
+// With max_seconds a run ends when its next step would end after so much time, by the speed seen so
+// far: after one step at least, and never more than a step late. The time is wall time from the
+// first step on, with all that the caller does between steps; a resumed run has what is left of it,
+// which may be nothing. max_steps and num_train_epochs, where they are given, end the run before
+// that. The learning rate follows the share of the time that is spent when a step begins, or of the
+// steps where that is larger, so that it never rises again after its peak, however the speed
+// changes. Time does not repeat itself: nor does such a run, to the bit.
+
 typedef struct vkb_metrics {
-    uint64_t step; // finished steps
-    uint64_t max_steps;
+    uint64_t step;      // finished steps
+    uint64_t max_steps; // with max_seconds an estimate, by the speed seen so far, until the last
     double epoch;
     double loss;          // nats per masked token
     double grad_norm;     // before clipping
@@ -703,9 +711,10 @@ VKB_API vkb_status vkb_trainer_create(vkb_model *model, const vkb_tokenizer *tok
                                       const vkb_train_params *params, vkb_trainer **out);
 VKB_API void vkb_trainer_destroy(vkb_trainer **trainer);
 
-// Runs one optimiser step on the next rows. Does not wait for it: metrics are those of the newest
-// step that has finished (metrics->step is 0 before the first). *done is set when all steps have
-// been submitted. metrics may be NULL.
+// Runs one optimiser step on the next rows, unless there is none. Does not wait for it: metrics are
+// those of the newest step that has finished (metrics->step is 0 before the first). *done is set
+// when all steps have been submitted. metrics may be NULL. With max_seconds the first step and the
+// last ones are waited for.
 VKB_API vkb_status vkb_train_step(vkb_trainer *trainer, vkb_metrics *metrics, bool *done);
 // Waits for the submitted steps; metrics are then those of the last.
 VKB_API vkb_status vkb_trainer_finish(vkb_trainer *trainer, vkb_metrics *metrics);
@@ -815,6 +824,7 @@ VKB_API void vkb_tuning_free(vkb_tuning **tuning);
 VKB_API vkb_status vkb_trainer_save(vkb_trainer *trainer, const char *folder);
 // trainer_state.json alone: of a run that is not to go on from this folder.
 VKB_API vkb_status vkb_trainer_save_state(vkb_trainer *trainer, const char *folder);
+// The log says when nothing is left to do: the first step then sets *done and runs nothing.
 VKB_API vkb_status vkb_trainer_resume(vkb_trainer *trainer, const char *folder);
 
 // Bytes by name of what training needs on the device, ended by a NULL name; *plan is freed with

@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 # Every flag of the run that is not a path. The small recipe makes a small model learn within
-# minutes; --max_seconds fits the number of steps to the time.
+# minutes; --max_seconds trains for the time that is left, and the rate follows it.
 train_flags=(--recipe small --do_train --do_eval)
 fill_flags=(--quiet --top-k 5)
 after_training=40       # seconds kept for what surrounds the steps: vocabulary, two evaluations, saving, filling masks

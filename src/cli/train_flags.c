@@ -92,13 +92,18 @@ static const flag rows[] = {
     {"warmup-steps", FLAG_INT, AT(warmup_steps), "0", .value = "N",
      .help = "steps in which the rate rises to its peak"},
     {"warmup-ratio", FLAG_REAL, AT(warmup_ratio), "0", .value = "P", .high = 1,
-     .help = "the same as a share of all steps"},
+     .help = "the same as a share of the run: of its steps, or of --max-seconds"},
+
+    FLAG_GROUP("Length, batch and precision"),
     {"num-train-epochs", FLAG_REAL, AT(epochs), "3", .value = "X", .low = 1e-6,
      .help = "passes over the text"},
     {"max-steps", FLAG_INT, AT(max_steps), "-1", .value = "N", .low = -1,
      .help = "steps in all, instead of epochs"},
     {"max-seconds", FLAG_REAL, AT(max_seconds), "0", .value = "X",
-     .help = "fit the number of steps to this time, instead; 0: do not"},
+     .help = "train for so many seconds from the first step on, evaluations and checkpoints "
+             "included, or until --max-steps or --num-train-epochs where they are given and come "
+             "first. The rate follows the share that is spent, so that the run is not repeatable "
+             "to the bit; a resumed run has what is left; 0: no limit"},
     {"per-device-train-batch-size", FLAG_INT, AT(batch_size), "8", .value = "N|auto", .low = 1,
      .high = 65536, .word = "auto",
      .help = "rows a micro-batch; auto: as many as the device's memory has room for"},
@@ -216,7 +221,7 @@ static const flag_refusal refused[] = {
      "is not taken: a resumed run goes on where it stopped; leave it out"},
     {"remove-unused-columns", "true|false", "is not taken: text has no columns; leave it out"},
     {"full-determinism", "true|false",
-     "is not taken: runs are repeatable to the bit; leave it out"},
+     "is not taken: runs without --max-seconds are repeatable to the bit; leave it out"},
     {"data-seed", "", "is not taken: --seed sets the order of the rows too"},
     {"torch-compile", "false", "is not taken: there is no torch; leave it out"},
     {"tf32", "false", "is not taken: --fp16 and --bf16 choose what products compute in"},

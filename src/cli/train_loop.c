@@ -222,6 +222,11 @@ vkb_status train_loop(train_run *run)
     vkb_status status = VKB_OK;
     signals_wait = 1;
     run->first_step = run->submitted;
+    if (run->params.max_seconds > 0)
+        output_note(&run->cli->out,
+                    "--max-seconds %g: the learning rate follows the time, so that this run is not "
+                    "repeatable to the bit",
+                    run->params.max_seconds);
     while (!done && !signals_seen) {
         vkb_metrics metrics = {0};
         CLI_TRY(train_profile_turn(run));

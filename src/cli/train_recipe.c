@@ -280,7 +280,9 @@ void train_fill_params(train_run *run)
         .schedule = schedule_of(o->scheduler),
         .warmup_steps = (uint64_t)o->warmup_steps,
         .warmup_ratio = o->warmup_ratio,
-        .num_train_epochs = o->epochs,
+        // Their default bounds no run that has a time.
+        .num_train_epochs =
+            o->max_seconds > 0 && !flags_given(run->set, &o->epochs) ? 0 : o->epochs,
         .max_steps = o->max_steps > 0 ? (uint64_t)o->max_steps : 0,
         .max_seconds = o->max_seconds,
         .mask = mask_params(&o->mask),

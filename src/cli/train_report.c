@@ -35,7 +35,8 @@ static cJSON *train_results(const train_run *run)
         (double)m->step * run->params.batch_size * run->params.gradient_accumulation_steps;
     add_number(tree, "epoch", m->epoch);
     add_number(tree, "global_step", (double)m->step);
-    add_number(tree, "train_loss", mean_loss(run));
+    if (run->losses > 0) // of a resumed run there may be nothing left
+        add_number(tree, "train_loss", mean_loss(run));
     add_number(tree, "train_runtime", m->seconds);
     add_number(tree, "train_samples", (double)vkb_dataset_rows(run->train));
     add_number(tree, "train_samples_per_second", rate(rows, m->seconds));
@@ -187,8 +188,14 @@ static void add_training(const train_run *run, card_text *card)
         p->warmup_steps ? "steps" : "ratio",
         p->warmup_steps ? (double)p->warmup_steps : p->warmup_ratio);
     add(card, "| seed | %" PRIu64 " |\n", p->seed);
-    add(card, "| mean loss | %.4f nats per masked token |\n", mean_loss(run));
+    if (run->losses > 0)
+        add(card, "| mean loss | %.4f nats per masked token |\n", mean_loss(run));
     add(card, "| time | %s |\n", show_seconds(m->seconds).text);
+    if (p->max_seconds > 0)
+        add(card,
+            "| time it was given | %s, which the learning rate follows: not repeatable to the bit "
+            "|\n",
+            show_seconds(p->max_seconds).text);
     add(card, "| device, driver | %s, %s |\n", vkb_device_get_info(run->device)->name,
         vkb_device_get_info(run->device)->driver);
 }
@@ -290,7 +297,8 @@ void train_print_summary(const train_run *run)
     if (run->do_train) {
         printf("trained     %s steps, %.2f epochs in %s\n", show_count(m->step).text, m->epoch,
                show_seconds(m->seconds).text);
-        printf("train loss  %.4f nats per masked token, mean over the run\n", mean_loss(run));
+        if (run->losses > 0)
+            printf("train loss  %.4f nats per masked token, mean over the run\n", mean_loss(run));
     }
     const bool masked = run->eval_params.objective != VKB_OBJECTIVE_NSP;
     if (masked && run->evaluated_before)

@@ -1,4 +1,5 @@
 // What a resumed run needs besides the model: AdamW's moments and the position in the data.
+#include "base/clock.h"
 #include "base/file.h"
 #include "train/trainer.h"
 
@@ -51,6 +52,7 @@ static bool number_get(const cJSON *object, const char *key, uint64_t *value)
 static char *state_print(const vkb_trainer *t, const train_scale_state *scale)
 {
     bool ok = true;
+    const double now = clock_seconds(gpu_context(t->model->dev));
     cJSON *state = cJSON_CreateObject();
     cJSON *foreign = state ? cJSON_AddObjectToObject(state, STATE_FOREIGN) : NULL;
     cJSON *own = foreign ? cJSON_AddObjectToObject(foreign, STATE_OWN) : NULL;
@@ -58,7 +60,9 @@ static char *state_print(const vkb_trainer *t, const train_scale_state *scale)
          cJSON_AddNumberToObject(state, "global_step", (double)t->at.step) &&
          cJSON_AddNumberToObject(state, "max_steps", (double)t->at.max_steps) &&
          cJSON_AddNumberToObject(state, "train_batch_size", t->params.batch_size) &&
-         cJSON_AddNumberToObject(own, "seconds", t->last.seconds) &&
+         cJSON_AddNumberToObject(own, "seconds", budget_used(&t->budget, now)) &&
+         cJSON_AddNumberToObject(own, "rated_seconds", t->budget.rated) &&
+         cJSON_AddNumberToObject(own, "seconds_per_step", pace_seconds_per_step(&t->pace)) &&
          number_add(own, "rows", vkb_dataset_rows(t->data));
 #define X(key, member) ok = ok && number_add(own, key, t->member);
     STATE_LIST(X)
@@ -113,17 +117,22 @@ cleanup:
 
 // ---- Resuming ----
 
+static double state_number(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(item) && item->valuedouble > 0 ? item->valuedouble : 0;
+}
+
 static vkb_status state_read(vkb_trainer *t, const char *path, const cJSON *state)
 {
     vkb_context *ctx = gpu_context(t->model->dev);
     const cJSON *foreign = cJSON_GetObjectItemCaseSensitive(state, STATE_FOREIGN);
     const cJSON *own = cJSON_GetObjectItemCaseSensitive(foreign ? foreign : state, STATE_OWN);
     const cJSON *step = cJSON_GetObjectItemCaseSensitive(state, "global_step");
-    const cJSON *max_steps = cJSON_GetObjectItemCaseSensitive(state, "max_steps");
-    const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(own, "seconds");
     uint64_t rows = 0;
-    bool ok = cJSON_IsNumber(step) && cJSON_IsNumber(max_steps) && step->valuedouble >= 0 &&
-              cJSON_IsNumber(seconds) && number_get(own, "rows", &rows);
+    bool ok = cJSON_IsNumber(step) && step->valuedouble >= 0 &&
+              cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(own, "seconds")) &&
+              number_get(own, "rows", &rows);
 #define X(key, member) ok = ok && number_get(own, key, &t->member);
     STATE_LIST(X)
 #undef X
@@ -139,18 +148,18 @@ static vkb_status state_read(vkb_trainer *t, const char *path, const cJSON *stat
                         path, (unsigned long long)rows,
                         (unsigned long long)vkb_dataset_rows(t->data));
     t->at.step = (uint64_t)step->valuedouble;
-    t->at.seconds = seconds->valuedouble;
+    // Older states have neither: then the pace is not known before the first step.
+    t->budget = (train_budget){.seconds = t->params.max_seconds,
+                               .spent = state_number(own, "seconds"),
+                               .rated = state_number(own, "rated_seconds")};
+    t->pace = (train_pace){.earlier = state_number(own, "seconds_per_step")};
+    t->last = (vkb_metrics){
+        .step = t->at.step, .epoch = state_number(state, "epoch"), .seconds = t->budget.spent};
     train_scale_state scale = {0};
 #define X(key, member) number_get(own, key, &scale.member);
     SCALE_LIST(X)
 #undef X
-    vkb_status status = train_scale_set(t, &scale);
-    if (status != VKB_OK)
-        return status;
-    // A run that was fitted to a time keeps the length it had; else the flags decide anew.
-    if (t->params.max_seconds > 0)
-        t->at.max_steps = (uint64_t)max_steps->valuedouble;
-    return VKB_OK;
+    return train_scale_set(t, &scale);
 }
 
 static const cJSON *state_kernels(const cJSON *state)
@@ -158,6 +167,27 @@ static const cJSON *state_kernels(const cJSON *state)
     const cJSON *foreign = cJSON_GetObjectItemCaseSensitive(state, STATE_FOREIGN);
     const cJSON *own = cJSON_GetObjectItemCaseSensitive(foreign ? foreign : state, STATE_OWN);
     return cJSON_GetObjectItemCaseSensitive(own, STATE_KERNELS);
+}
+
+// The flags may leave nothing to do.
+static vkb_status find_the_end(vkb_trainer *t)
+{
+    vkb_context *ctx = gpu_context(t->model->dev);
+    t->ended = false;
+    t->at.max_steps = t->most_steps ? t->most_steps : t->at.step + 1;
+    t->last.max_steps = t->at.max_steps;
+    vkb_status status = train_look(t);
+    if (status != VKB_OK || !t->ended)
+        return status;
+    if (t->most_steps && t->at.step >= t->most_steps)
+        vkb_log(ctx, VKB_LOG_INFO, "all %llu steps were done before: give more to go on",
+                (unsigned long long)t->most_steps);
+    else
+        vkb_log(ctx, VKB_LOG_INFO,
+                "nothing is left of max_seconds %g, of which %.4g were spent before: give more to "
+                "go on",
+                t->budget.seconds, t->budget.spent);
+    return VKB_OK;
 }
 
 vkb_status vkb_trainer_resume(vkb_trainer *t, const char *folder)
@@ -170,6 +200,7 @@ vkb_status vkb_trainer_resume(vkb_trainer *t, const char *folder)
     cJSON *state = NULL;
     if (!path || !state_path)
         BASE_TRY(vkb_fail_memory(ctx, strlen(folder), "a path"));
+    BASE_TRY(vkb_trainer_finish(t, NULL));
     BASE_TRY(gpu_wait_all(t->model->dev)); // the feeder starts again
     BASE_TRY(file_read(ctx, state_path, &text, NULL));
     state = cJSON_Parse(text);
@@ -179,7 +210,7 @@ vkb_status vkb_trainer_resume(vkb_trainer *t, const char *folder)
     BASE_TRY(bert_params_load(t->model, path, moments, BASE_COUNT(moments)));
     BASE_TRY(train_tuning_resume(t, state_kernels(state)));
     t->feeding = false;
-    t->last = (vkb_metrics){.step = t->at.step, .max_steps = t->at.max_steps};
+    BASE_TRY(find_the_end(t));
 cleanup:
     cJSON_Delete(state);
     free(text);

@@ -17,10 +17,26 @@ double train_median(double *values, size_t count)
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
+void pace_begin(train_pace *p, double now)
+{
+    if (p->in_pause && p->count)
+        p->paused += now - p->last;
+    else if (!p->running)
+        p->begun = now;
+    p->running = true;
+    p->in_pause = false;
+}
+
+void pace_pause(train_pace *p)
+{
+    p->in_pause = true;
+}
+
 void pace_add(train_pace *p, double now, uint64_t step_tokens)
 {
     const uint64_t before = p->count ? p->tokens[(p->count - 1) % PACE_STEPS] : 0;
-    p->time[p->count % PACE_STEPS] = now;
+    p->last = now;
+    p->time[p->count % PACE_STEPS] = now - p->paused;
     p->tokens[p->count % PACE_STEPS] = before + step_tokens;
     p->count++;
 }
@@ -36,6 +52,10 @@ static int pace_ends(const train_pace *p, uint64_t *oldest, uint64_t *newest)
 double pace_seconds_per_step(const train_pace *p)
 {
     uint64_t a, b;
+    if (p->count == 0)
+        return p->earlier;
+    if (p->count == 1)
+        return p->time[0] - p->begun;
     if (!pace_ends(p, &a, &b))
         return 0;
     return (p->time[b % PACE_STEPS] - p->time[a % PACE_STEPS]) / (double)(b - a);

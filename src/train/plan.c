@@ -14,7 +14,8 @@ vkb_status train_params_complete(vkb_context *ctx, vkb_train_params *p)
     DEFAULT(adam_beta2, 0.999);
     DEFAULT(adam_epsilon, 1e-8);
     DEFAULT(max_grad_norm, 1.0);
-    DEFAULT(num_train_epochs, 3);
+    if (p->max_seconds == 0)
+        DEFAULT(num_train_epochs, 3);
 #undef DEFAULT
     train_mask_complete(&p->mask);
     const struct {

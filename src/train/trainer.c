@@ -6,9 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-// With max_seconds, the number of steps until there is a pace to fit it to.
-enum { FITTING_GUESS = 1000 };
-
 // ---- Create and destroy ----
 
 vkb_status train_check_rows(const vkb_model *model, const vkb_tokenizer *tok,
@@ -46,12 +43,12 @@ static void trainer_count_steps(vkb_trainer *t)
     const uint64_t rows = vkb_dataset_rows(t->data);
     const uint64_t micro = (rows + t->params.batch_size - 1) / t->params.batch_size;
     const uint64_t k = t->params.gradient_accumulation_steps;
-    t->steps_per_epoch = (micro + k - 1) / k;
-    t->at.max_steps = t->params.max_steps;
-    if (t->params.max_seconds > 0)
-        t->at.max_steps = FITTING_GUESS;
-    else if (!t->at.max_steps)
-        t->at.max_steps = (uint64_t)ceil(t->params.num_train_epochs * (double)t->steps_per_epoch);
+    const uint64_t steps_per_epoch = (micro + k - 1) / k;
+    t->budget.seconds = t->params.max_seconds;
+    t->most_steps = t->params.max_steps;
+    if (!t->most_steps)
+        t->most_steps = (uint64_t)ceil(t->params.num_train_epochs * (double)steps_per_epoch);
+    t->at.max_steps = t->most_steps ? t->most_steps : 1; // no pace is known yet
 }
 
 static vkb_status trainer_allocate(vkb_trainer *t, uint32_t length)
@@ -147,28 +144,41 @@ void vkb_trainer_destroy(vkb_trainer **trainer)
 
 // ---- Metrics ----
 
-// With max_seconds: as many steps as fit, at the pace of the last ones. Fitted again after each step,
-// so that a machine that becomes slower still ends in time; the rate follows smoothly.
-static void steps_fit(vkb_trainer *t, uint64_t finished, double used)
+static double trainer_now(const vkb_trainer *t)
 {
-    const double step = pace_seconds_per_step(&t->pace), budget = t->params.max_seconds;
-    const bool ended = t->at.step >= t->at.max_steps; // all are submitted: it stays so
-    if (budget <= 0 || step <= 0 || ended)
+    return clock_seconds(gpu_context(t->model->dev));
+}
+
+static uint64_t unfinished_steps(const vkb_trainer *t)
+{
+    return t->next_result - t->oldest_result;
+}
+
+// With max_seconds: as many steps as fit by the pace seen, one more at least, until the run has ended.
+static void steps_fit(vkb_trainer *t, double now)
+{
+    if (t->budget.seconds <= 0 || t->ended)
         return;
-    const uint64_t fitting = finished + (uint64_t)fmax(0.0, (budget - used) / step);
-    // At least one more: the caller may be about to submit it.
-    t->at.max_steps = fitting > t->at.step ? fitting : t->at.step + 1;
+    t->at.max_steps = t->at.step + budget_steps(&t->budget, &t->pace, now, unfinished_steps(t));
+    if (t->most_steps && t->most_steps < t->at.max_steps)
+        t->at.max_steps = t->most_steps;
+}
+
+static double seconds_left(const vkb_trainer *t, uint64_t finished, double used)
+{
+    const double steps = (double)(t->at.max_steps - finished) * pace_seconds_per_step(&t->pace);
+    return t->budget.seconds > 0 ? fmin(steps, fmax(t->budget.seconds - used, 0)) : steps;
 }
 
 // The device has finished the step: its metrics become the trainer's last.
 static void result_take(vkb_trainer *t, train_result *result)
 {
     const struct step_out *out = gpu_mapped(gpu_whole(result->out));
-    const double now = clock_seconds(gpu_context(t->model->dev)), used = t->at.seconds + now - t->started;
+    const double now = trainer_now(t), used = budget_used(&t->budget, now);
     vkb_metrics m = result->metrics;
     result->ticket = 0;
     pace_add(&t->pace, now, result->tokens);
-    steps_fit(t, m.step, used);
+    steps_fit(t, now);
 
     m.loss = out->predictions ? (double)out->loss_sum / out->predictions : 0;
     m.next_sentence_loss = out->pairs ? (double)out->pair_loss_sum / out->pairs : 0;
@@ -182,7 +192,7 @@ static void result_take(vkb_trainer *t, train_result *result)
     m.max_steps = t->at.max_steps;
     m.seconds = used;
     m.tokens_per_second = pace_tokens_per_second(&t->pace);
-    m.seconds_left = (double)(m.max_steps - m.step) * pace_seconds_per_step(&t->pace);
+    m.seconds_left = seconds_left(t, m.step, used);
     t->last = m;
 }
 
@@ -200,8 +210,8 @@ static vkb_status results_take(vkb_trainer *t, bool wait)
                 return status;
         }
         wait = false;
-        result_take(t, result);
         t->oldest_result++;
+        result_take(t, result);
     }
     return VKB_OK;
 }
@@ -267,25 +277,66 @@ static vkb_status update_submit(vkb_trainer *t, double rate, uint64_t tokens)
     return status;
 }
 
-static train_schedule trainer_schedule(const vkb_trainer *t)
+// ---- The run ----
+
+static void run_end(vkb_trainer *t)
+{
+    t->ended = true;
+    t->at.max_steps = t->last.max_steps = t->at.step;
+    t->last.seconds_left = seconds_left(t, t->last.step, t->last.seconds);
+    if (t->budget.seconds > 0 && t->at.step == 1 && t->most_steps != 1)
+        vkb_log(gpu_context(t->model->dev), VKB_LOG_WARNING,
+                "max_seconds %g is time for one step, which took %.3g seconds: give more to train",
+                t->budget.seconds, pace_seconds_per_step(&t->pace));
+}
+
+vkb_status train_look(vkb_trainer *t)
+{
+    const bool counted = t->most_steps || t->budget.seconds <= 0;
+    budget_verdict verdict = BUDGET_OVER;
+    vkb_status status = VKB_OK;
+    while (!(counted && t->at.step >= t->most_steps) && status == VKB_OK &&
+           (verdict = budget_ask(&t->budget, &t->pace, trainer_now(t), unfinished_steps(t))) ==
+               BUDGET_WAIT)
+        status = results_take(t, true);
+    if (status == VKB_OK && verdict == BUDGET_OVER && !t->ended)
+        run_end(t);
+    else
+        steps_fit(t, trainer_now(t));
+    return status;
+}
+
+// Of the step that is submitted next.
+static double trainer_rate(vkb_trainer *t)
 {
     const vkb_train_params *p = &t->params;
-    uint64_t warmup = p->warmup_steps;
-    if (!warmup)
-        warmup = (uint64_t)ceil(p->warmup_ratio * (double)t->at.max_steps);
-    return (train_schedule){p->schedule, p->learning_rate, warmup, t->at.max_steps};
+    const double step = (double)t->at.step, most = (double)t->most_steps;
+    const double warmup_steps = (double)p->warmup_steps;
+    train_schedule schedule = {p->schedule, p->learning_rate, p->warmup_ratio};
+    double progress = most > 0 ? step / most : 0;
+    if (t->budget.seconds <= 0) {
+        schedule.warmup = (warmup_steps > 0 ? warmup_steps : ceil(p->warmup_ratio * most)) / most;
+        return train_rate(&schedule, progress);
+    }
+    progress =
+        fmax(progress, budget_progress(&t->budget, &t->pace, trainer_now(t), unfinished_steps(t)));
+    if (!p->warmup_steps || p->schedule == VKB_CONSTANT)
+        return train_rate(&schedule, progress);
+    // Steps that rise against a time that falls: the smaller one never rises again.
+    schedule.warmup = 0;
+    return fmin(p->learning_rate * fmin(step / warmup_steps, 1), train_rate(&schedule, progress));
 }
 
 vkb_status vkb_train_step(vkb_trainer *t, vkb_metrics *metrics, bool *done)
 {
     vkb_status status = VKB_OK;
-    if (t->at.step < t->at.max_steps) {
-        if (t->started == 0)
-            t->started = clock_seconds(gpu_context(t->model->dev));
-        BASE_TRY(results_take(t, t->next_result - t->oldest_result == TRAIN_RESULTS));
+    BASE_TRY(train_look(t)); // the caller may have taken its time
+    if (!t->ended) {
+        budget_begin(&t->budget, trainer_now(t));
+        pace_begin(&t->pace, trainer_now(t));
+        BASE_TRY(results_take(t, unfinished_steps(t) == TRAIN_RESULTS));
 
-        const train_schedule schedule = trainer_schedule(t);
-        const double rate = train_rate(&schedule, t->at.step);
+        const double rate = trainer_rate(t);
         train_feed feed = {0};
         uint64_t tokens = 0;
         for (uint32_t k = 0; k < t->params.gradient_accumulation_steps && !feed.ends_epoch; k++) {
@@ -296,8 +347,9 @@ vkb_status vkb_train_step(vkb_trainer *t, vkb_metrics *metrics, bool *done)
         BASE_TRY(update_submit(t, rate, tokens));
         BASE_TRY(train_profile_step(t));
         BASE_TRY(results_take(t, false));
+        BASE_TRY(train_look(t));
     }
-    *done = t->at.step >= t->at.max_steps;
+    *done = t->ended;
 cleanup:
     if (metrics)
         *metrics = t->last;
@@ -309,6 +361,7 @@ vkb_status vkb_trainer_finish(vkb_trainer *t, vkb_metrics *metrics)
     vkb_status status = VKB_OK;
     while (status == VKB_OK && t->oldest_result < t->next_result)
         status = results_take(t, true);
+    pace_pause(&t->pace);
     if (metrics)
         *metrics = t->last;
     return status;

@@ -11,8 +11,8 @@
 
 #include "bert/bert.h"
 #include "ops/tune.h"
+#include "train/budget.h"
 #include "train/feeder.h"
-#include "train/pace.h"
 #include "train/profile.h"
 #include "train/schedule.h"
 
@@ -34,8 +34,7 @@ typedef struct train_position {
     uint64_t step;       // submitted optimiser steps
     uint64_t draw;       // submitted micro-batches: the counter of dropout
     train_cursor cursor; // behind the rows of the last submitted micro-batch
-    uint64_t max_steps;
-    double seconds; // spent before a resume
+    uint64_t max_steps;  // of the run; with max_seconds an estimate, until it has ended
 } train_position;
 
 struct vkb_trainer {
@@ -43,7 +42,7 @@ struct vkb_trainer {
     vkb_dataset *data;
     vkb_train_params params; // defaults filled in
     train_position at;
-    uint64_t steps_per_epoch;
+    uint64_t most_steps; // by max_steps or the epochs; 0: max_seconds alone ends the run
 
     bert_params grads, exp_avg, exp_avg_sq;
     bert_params halves;  // of the weights, for products in 16 bits; else empty
@@ -62,7 +61,8 @@ struct vkb_trainer {
 
     vkb_metrics last; // of the newest finished step
     train_pace pace;
-    double started; // clock at the first step; 0 before it
+    train_budget budget;
+    bool ended; // all its steps have been submitted
 };
 
 // Parameters with their documented defaults in place of zeros; VKB_BAD_ARGUMENT for what cannot be.
@@ -90,6 +90,9 @@ vkb_status train_scale_set(vkb_trainer *trainer, const train_scale_state *state)
 // and its data are NULL in a plan (gpu_plan).
 vkb_status train_build(vkb_trainer *trainer, const vkb_tokenizer *tok, uint32_t length);
 void train_tear_down(vkb_trainer *trainer);
+
+// Finds out whether the run has ended. With max_seconds it may have to wait for steps to say so.
+vkb_status train_look(vkb_trainer *trainer);
 
 // record.c: everything that is recorded once.
 vkb_status train_record(vkb_trainer *trainer);

@@ -56,8 +56,8 @@ vkb_status vkb_trainer_tune(vkb_trainer *t, const vkb_tune_params *params_, vkb_
         BASE_TRY(vkb_fail_memory(gpu_context(t->model->dev), sizeof(*made), "tuning"));
     if (params.max_seconds <= 0)
         params.max_seconds = p->thorough ? 1e9 : DEFAULT_SECONDS;
-    if (params.run_seconds <= 0)
-        params.steps = (double)(t->at.max_steps - t->at.step);
+    if (t->most_steps > t->at.step)
+        params.steps = (double)(t->most_steps - t->at.step);
     BASE_TRY(vkb_trainer_finish(t, NULL));
     BASE_TRY(gpu_wait_all(t->model->dev));
     BASE_TRY(hear(t, &products));

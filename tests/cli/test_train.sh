@@ -75,9 +75,34 @@ run 0 vkbert train $tiny --do_train --max_steps 3 --seed 8 -o three
 check cmp one/model.safetensors two/model.safetensors
 check test "$(cksum < one/model.safetensors)" != "$(cksum < three/model.safetensors)"
 
-# ---- A time budget sets the number of steps ----
-run 0 vkbert train $tiny --do_train --max_seconds 2 -o timed
-check less "$(value timed/train_results.json train_runtime)" 6
+# ---- A run that is given a time: the rate falls with it, and what is left is for who goes on ----
+# falls FILE: a logged rate is never above one between it and the peak
+falls() {
+    grep -o '"learning_rate":[^,]*' "$1" | cut -d: -f2 |
+        awk '{ if (seen && $1 > last && fell) bad = 1; if (seen && $1 < last) fell = 1; last = $1; seen++ } END { exit bad || !seen }'
+}
+not_repeatable="not repeatable to the bit"
+run 0 vkbert train $tiny --do_train --max_seconds 2 --warmup_ratio 0.2 --logging_steps 1 --eval_strategy steps --eval_steps 20 --save_steps 5 -o timed
+same "$(grep -c "$not_repeatable" err)" 1
+has "$(cat timed/README.md)" "$not_repeatable"
+check falls timed/metrics.jsonl
+steps=$(value timed/train_results.json global_step)
+check test "$steps" -ge 1
+run 0 vkbert train $tiny --do_train --max_seconds 2 --warmup_ratio 0.2 --resume_from_checkpoint -o timed
+has "$err" "nothing is left of max_seconds 2"
+same "$(value timed/train_results.json global_step)" $steps
+lacks "$(cat timed/train_results.json)" train_loss
+run 0 vkbert train $tiny --do_train --max_seconds 1000000 --max_steps $((steps + 2)) --resume_from_checkpoint -o timed
+same "$(value timed/train_results.json global_step)" $((steps + 2))
+# a time that is shorter than a step is one
+run 0 vkbert train $tiny --do_train --max_seconds 0.000001 -o instant
+same "$(value instant/train_results.json global_step)" 1
+has "$err" "is time for one step"
+check test -s instant/model.safetensors
+# steps and epochs bound it where they are given, and are not guessed where not
+run 0 vkbert train $tiny --do_train --max_seconds 1000000 --num_train_epochs 1 -o passes
+same "$(value passes/train_results.json epoch)" 1
+lacks "$(cat trained/README.md)" "$not_repeatable"
 
 # ---- --quiet says nothing but results; a rate that breaks the model is told ----
 run 0 vkbert train $tiny --do_train --max_steps 2 --quiet -o quiet

@@ -347,23 +347,6 @@ TEST(epochs_count_steps_as_the_trainer_does)
     lesson_close(&l);
 }
 
-TEST(a_time_budget_is_met)
-{
-    lesson l = lesson_open(16, false, 40);
-    lesson_model(&l);
-    vkb_train_params params = quick;
-    params.max_steps = 0;
-    params.max_seconds = 1.5;
-    vkb_trainer *trainer = lesson_trainer(&l, &params);
-    const vkb_metrics last = lesson_steps(trainer, UINT64_MAX);
-    CHECK(last.step > 3);
-    CHECK_INT(last.step, last.max_steps);
-    // Wide bounds: this machine may be busy with other work while the first steps are measured.
-    CHECK(last.seconds > 0.3 && last.seconds < 15);
-    vkb_trainer_destroy(&trainer);
-    lesson_close(&l);
-}
-
 TEST(wrong_parameters_are_refused)
 {
     lesson l = lesson_open(16, false, 40);
@@ -432,7 +415,6 @@ static void run_all(vkb_device *dev)
     RUN(gradient_checkpointing_fits_where_all_layers_do_not);
     RUN(metrics_are_of_the_step_they_name);
     RUN(epochs_count_steps_as_the_trainer_does);
-    RUN(a_time_budget_is_met);
     RUN(wrong_parameters_are_refused);
     RUN(a_device_that_is_too_small_says_so);
 }
