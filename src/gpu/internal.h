@@ -290,6 +290,11 @@ struct vkb_device {
         gpu_kernel kernel;
         uint32_t constant, value;
     } broken; // for tests
+    struct {
+        gpu_test_time_fn takes; // NULL: times are the device's
+        void *user;
+        double now; // of the clock that is played
+    } played;       // for tests
 
     struct {
         gpu_statistics_fn tell; // NULL: nobody wants to know
@@ -373,6 +378,7 @@ struct gpu_stream {
 
     VkQueryPool queries; // two a run
     gpu_time *times;     // [run_count]; all but begin and seconds are filled while recording
+    bool played;         // seconds are, too: gpu_test_times
     uint64_t ticket;     // of the last submission; 0: never
 };
 

@@ -1,26 +1,9 @@
 // A run that is given a time: its rate follows the time, it ends with it, and goes on with what is left of it.
-// The clock is the test's: each step takes what the test says, whatever this machine makes of it.
 #include "lesson.h"
+#include "step_clock.h"
 #include "test_clock.h"
 
-// ---- A clock told by the steps that have finished ----
-
-typedef double (*step_fn)(uint64_t n);
-
-typedef struct step_clock {
-    const vkb_trainer *trainer;
-    step_fn takes; // seconds, of the n-th step of this trainer
-    double beside; // what was done between steps
-} step_clock;
-
-static double read_steps(void *user)
-{
-    const step_clock *c = user;
-    double now = 1e6 + c->beside;
-    for (uint64_t n = 0; c->trainer && n < c->trainer->oldest_result; n++)
-        now += c->takes(n);
-    return now;
-}
+// ---- Paces ----
 
 static double steady(uint64_t n)
 {
@@ -95,8 +78,7 @@ static seen run(lesson *l, const vkb_train_params *params, step_fn takes)
     step_clock clock = {.takes = takes};
     lesson_model(l);
     vkb_trainer *trainer = lesson_trainer(l, params);
-    clock.trainer = trainer;
-    clock_replace(gpu_context(device), read_steps, &clock);
+    step_clock_use(&clock, trainer);
     const seen s = go(trainer, UINT64_MAX);
     clock_replace(gpu_context(device), NULL, NULL);
     vkb_trainer_destroy(&trainer);
@@ -198,8 +180,7 @@ TEST(what_the_caller_does_between_steps_counts)
     step_clock clock = {.takes = steady};
     lesson_model(&l);
     vkb_trainer *trainer = lesson_trainer(&l, &timed);
-    clock.trainer = trainer;
-    clock_replace(gpu_context(device), read_steps, &clock);
+    step_clock_use(&clock, trainer);
     const seen before = go(trainer, 20);
     CHECK_INT(before.steps, 20);
     CHECK_NEAR(before.metrics.seconds, 20, 1e-6);
@@ -215,8 +196,7 @@ TEST(what_the_caller_does_between_steps_counts)
     clock = (step_clock){.takes = steady};
     lesson_model(&l);
     trainer = lesson_trainer(&l, &timed);
-    clock.trainer = trainer;
-    clock_replace(gpu_context(device), read_steps, &clock);
+    step_clock_use(&clock, trainer);
     go(trainer, 5);
     clock.beside = 100;
     CHECK_INT(go(trainer, UINT64_MAX).steps, 0);
@@ -234,8 +214,7 @@ static seen resume(lesson *l, double seconds)
     params.max_seconds = seconds;
     CHECK_OK(vkb_model_load(device, l->folder, NULL, &l->model));
     vkb_trainer *trainer = lesson_trainer(l, &params);
-    clock.trainer = trainer;
-    clock_replace(gpu_context(device), read_steps, &clock);
+    step_clock_use(&clock, trainer);
     CHECK_OK(vkb_trainer_resume(trainer, l->folder));
     const seen s = go(trainer, UINT64_MAX);
     CHECK_OK(vkb_trainer_save(trainer, l->folder));
@@ -252,8 +231,7 @@ TEST(a_resumed_run_has_what_is_left)
     step_clock clock = {.takes = steady};
     lesson_model(&l);
     vkb_trainer *trainer = lesson_trainer(&l, &timed);
-    clock.trainer = trainer;
-    clock_replace(gpu_context(device), read_steps, &clock);
+    step_clock_use(&clock, trainer);
     const seen first = go(trainer, 30);
     CHECK_INT(first.steps, 30);
     clock.beside = 5; // an evaluation before the checkpoint
