@@ -18,10 +18,11 @@ struct train_feeder {
     void (*before_fill)(void *user);
     void *user;
     feeder_slot slots[TRAIN_SLOTS];
-    pthread_mutex_t lock; // of the states, of stop and of at
+    pthread_mutex_t lock; // of the states, of stop, asked and at
     pthread_cond_t changed;
     pthread_t thread;
     bool running, stop;
+    bool asked;         // the trainer waits for rows
     train_cursor at;    // of the next rows to be read
     uint64_t next_fill; // counted on, modulo TRAIN_SLOTS; the feeder's
     uint64_t next_take; // the trainer's
@@ -91,6 +92,7 @@ static void *feeder_run(void *feeder_)
         pthread_mutex_lock(&f->lock);
         slot->status = status;
         slot->state = READY;
+        f->asked = false;
         f->next_fill++;
         pthread_cond_broadcast(&f->changed);
     }
@@ -150,13 +152,21 @@ void train_feeder_watch(train_feeder *f, void (*before_fill)(void *user), void *
     f->user = user;
 }
 
+void train_feeder_be_late(train_feeder *f)
+{
+    pthread_mutex_lock(&f->lock);
+    while (!f->asked && !f->stop)
+        pthread_cond_wait(&f->changed, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+}
+
 vkb_status train_feeder_start(train_feeder *f, train_cursor at)
 {
     feeder_stop(f);
     f->at = at;
     f->at.rows = 0; // the epoch's rows are to be made again
     f->next_fill = f->next_take = 0;
-    f->stop = false;
+    f->stop = f->asked = false;
     for (uint32_t i = 0; i < TRAIN_SLOTS; i++)
         f->slots[i].state = EMPTY;
     if (pthread_create(&f->thread, NULL, feeder_run, f) != 0)
@@ -193,7 +203,9 @@ vkb_status train_feeder_next(train_feeder *f, train_feed *feed)
         pthread_mutex_lock(&f->lock);
     }
     give_back(f);
-    const bool was_late = slot->state != READY;
+    const bool was_late = f->asked = slot->state != READY;
+    if (was_late)
+        pthread_cond_broadcast(&f->changed);
     while (slot->state != READY)
         pthread_cond_wait(&f->changed, &f->lock);
     const vkb_status status = slot->status;
