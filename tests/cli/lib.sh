@@ -95,6 +95,19 @@ make_text() {
     }' > "$1"
 }
 
+# wait_for PROCESS CONDITION...: until the command succeeds, however slow the machine is; not behind the process's end
+wait_for() {
+    local process=$1
+    shift
+    until "$@"; do
+        if ! kill -0 "$process" 2> /dev/null; then
+            "$@" || fail "process $process ended before: $*"
+            return
+        fi
+        sleep 0.05
+    done
+}
+
 need_device() {
     vkbert devices > /dev/null 2>&1 && return
     skip "there is no Vulkan device"

@@ -26,7 +26,7 @@ touch root/log root/faults
 python3 "$cli_tests/hub_server.py" root > ports &
 server=$!
 trap 'kill $server 2> /dev/null; rm -rf "$work"' EXIT
-for _ in $(seq 100); do [ -s ports ] && break; sleep 0.1; done
+wait_for $server test -s ports
 read -r hub cdn tls < ports
 unset HF_HUB_OFFLINE http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY CURL_CA_BUNDLE REQUESTS_CA_BUNDLE
 export HF_ENDPOINT=http://127.0.0.1:$hub no_proxy=127.0.0.1
@@ -256,7 +256,7 @@ for fault in "cdn corrupt" "get/vocab.txt corrupt" "cdn short" "cdn long" "head/
     whole
 done
 fresh "cdn stall 20000 times=1"
-HF_HUB_DOWNLOAD_TIMEOUT=1 run 0 vkbert pull owner/tiny
+HF_HUB_DOWNLOAD_TIMEOUT=3 run 0 vkbert pull owner/tiny
 whole
 # what an earlier program left: its beginning is used, damage is noticed, too much is no beginning
 for left in "head -c 30000 $fixture/model.safetensors" "cat $fixture/model.safetensors" "head -c 30000 /dev/zero" "head -c 999999 /dev/zero"; do
@@ -279,9 +279,10 @@ check test ! -e full/hub/models--owner--tiny/refs
 
 # ---- Interrupted ----
 fresh "cdn stall 20000 times=1"
-HF_HUB_DOWNLOAD_TIMEOUT=15 "$program" pull owner/tiny > out 2> err &
+HF_HUB_DOWNLOAD_TIMEOUT=3600 "$program" pull owner/tiny > out 2> err &
 pid=$!
-for _ in $(seq 100); do [ "$(stat -c %s $cache/blobs/$weights.incomplete 2> /dev/null)" = 20000 ] && break; sleep 0.1; done
+has_come() { [ "$(stat -c %s $cache/blobs/$weights.incomplete 2> /dev/null)" = "$1" ]; }
+wait_for $pid has_come 20000
 kill -INT $pid
 wait $pid
 same $? 130
@@ -296,11 +297,17 @@ same "$(grep -o 'cdn .*range=.*' root/log | sed 's/.* //')" "range=bytes=20000-"
 # ---- Two at once ----
 fresh
 mkdir -p hf/hub/.locks/models--owner--tiny
-python3 -c 'import fcntl, sys, time
-lock = open(sys.argv[1], "w"); fcntl.flock(lock, fcntl.LOCK_EX); open("held", "w"); time.sleep(1)' hf/hub/.locks/models--owner--tiny/$weights.lock &
-for _ in $(seq 100); do [ -e held ] && break; sleep 0.1; done
-run 0 vkbert pull owner/tiny
-has "$err" "another program is fetching it"
+mkfifo release
+python3 -c 'import fcntl, sys
+lock = open(sys.argv[1], "w"); fcntl.flock(lock, fcntl.LOCK_EX); open("held", "w"); open("release").read()' \
+    hf/hub/.locks/models--owner--tiny/$weights.lock &
+wait_for $! test -e held
+"$program" pull owner/tiny > out 2> err &
+pid=$!
+wait_for $pid grep -q "another program is fetching it" err
+check kill -0 $pid # it waits
+: > release
+check wait $pid
 whole
 fresh
 "$program" pull owner/tiny > out1 2> err1 &
@@ -391,7 +398,7 @@ fi
 
 # ---- A terminal sees a bar ----
 fresh "cdn stall 20000 times=1"
-HF_HUB_DOWNLOAD_TIMEOUT=1 TERM=xterm python3 -c 'import os, pty, sys
+HF_HUB_DOWNLOAD_TIMEOUT=3 TERM=xterm python3 -c 'import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' "$program" pull owner/tiny > out 2>&1 < /dev/null
 has "$(cat out)" "] owner/tiny  "
 report

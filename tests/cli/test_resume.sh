@@ -82,8 +82,8 @@ sentence
 # interrupt SIGNAL FOLDER: starts an endless run, waits for its first step, sends the signal, keeps its exit code in $code
 interrupt() {
     "$program" train $tiny --do_train --max_steps 1000000 -o "$2" > out 2> err &
-    local process=$! tries=0
-    until [ -s "$2/metrics.jsonl" ] || [ $((tries += 1)) -gt 300 ]; do sleep 0.1; done
+    local process=$!
+    wait_for $process test -s "$2/metrics.jsonl"
     kill "-$1" $process
     wait $process
     code=$? err=$(cat err)
@@ -107,8 +107,7 @@ mkdir 'a folder'
 cp text.txt 'a folder/it'\''s text.txt'
 "$program" train $tiny --train_file 'a folder/it'\''s text.txt' --do_train --max_steps 1000000 -o stopped > out 2> err &
 process=$!
-tries=0
-until [ -s stopped/metrics.jsonl ] || [ $((tries += 1)) -gt 300 ]; do sleep 0.1; done
+wait_for $process test -s stopped/metrics.jsonl
 kill -TERM $process
 wait $process
 line=$(grep -- --resume-from-checkpoint err)
