@@ -19,21 +19,29 @@ static vkb_status run_steps(vkb_trainer *t, uint64_t steps, vkb_metrics *metrics
     return status == VKB_OK ? vkb_trainer_finish(t, metrics) : status;
 }
 
-// How long a step takes.
-static vkb_status try_steps(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset *data,
-                            const vkb_train_params *params, double *seconds)
+typedef struct trial {
+    vkb_model *model;
+    const vkb_tokenizer *tok;
+    vkb_dataset *data;
+    const vkb_train_params *params;
+} trial;
+
+// How long a step of so many rows takes.
+static vkb_status try_steps(void *trial_, uint32_t rows, double *seconds)
 {
+    const trial *x = trial_;
     vkb_status status = VKB_OK;
     vkb_trainer *t = NULL;
     vkb_metrics first, all;
-    vkb_train_params trial = *params;
-    trial.learning_rate = DBL_MIN; // which is 0 in fp32, as the device has it
-    trial.max_seconds = 0;
-    trial.max_steps = 1 + TRIAL_STEPS;
-    BASE_TRY(vkb_trainer_create(model, tok, data, &trial, &t));
+    vkb_train_params params = *x->params;
+    params.batch_size = rows;
+    params.learning_rate = DBL_MIN; // which is 0 in fp32, as the device has it
+    params.max_seconds = 0;
+    params.max_steps = 1 + TRIAL_STEPS;
+    BASE_TRY(vkb_trainer_create(x->model, x->tok, x->data, &params, &t));
     BASE_TRY(run_steps(t, 1, &first));
     *seconds = first.seconds;
-    if (first.seconds < LONG_STEP * params->max_seconds) {
+    if (first.seconds < LONG_STEP * x->params->max_seconds) {
         BASE_TRY(run_steps(t, TRIAL_STEPS, &all));
         *seconds = (all.seconds - first.seconds) / (double)(all.step - first.step);
     }
@@ -42,16 +50,22 @@ cleanup:
     return status;
 }
 
+vkb_status train_fit_rows(train_try_fn try_rows, void *user, double longest, uint32_t least,
+                          uint32_t *rows, double *seconds)
+{
+    for (;;) {
+        const vkb_status status = try_rows(user, *rows, seconds);
+        if (status != VKB_OK || *seconds <= longest || *rows / 2 < least)
+            return status;
+        *rows /= 2;
+    }
+}
+
 vkb_status vkb_trainer_fit_time(vkb_model *model, const vkb_tokenizer *tok, vkb_dataset *data,
                                 uint64_t steps, uint32_t least, vkb_train_params *params,
                                 double *seconds_per_step)
 {
-    for (;;) {
-        vkb_status status = try_steps(model, tok, data, params, seconds_per_step);
-        const uint32_t half = params->batch_size / 2;
-        if (status != VKB_OK || half < least ||
-            (double)steps * *seconds_per_step <= params->max_seconds)
-            return status;
-        params->batch_size = half;
-    }
+    trial x = {model, tok, data, params};
+    return train_fit_rows(try_steps, &x, params->max_seconds / (double)steps, least,
+                          &params->batch_size, seconds_per_step);
 }
