@@ -679,7 +679,8 @@ typedef struct vkb_train_params {         // 0: the default in brackets, where o
 } vkb_train_params;
 
 // With max_seconds a run ends when its next step would end after so much time, by the speed seen so
-// far: after one step at least, and never more than a step late. The time is wall time from the
+// far: after one step at least, and never more than a step late. Its first step, in which drivers
+// compile, is of the time, but of no progress of the rate. The time is wall time from the
 // first step on, with all that the caller does between steps; a resumed run has what is left of it,
 // which may be nothing. max_steps and num_train_epochs, where they are given, end the run before
 // that. The learning rate follows the share of the time that is spent when a step begins, or of the

@@ -11,6 +11,11 @@ void budget_begin(train_budget *b, double now)
     b->running = true;
 }
 
+void budget_ready(train_budget *b, double now)
+{
+    b->ready = budget_used(b, now);
+}
+
 double budget_used(const train_budget *b, double now)
 {
     return b->running ? b->spent + now - b->started : b->spent;
@@ -48,5 +53,5 @@ uint64_t budget_steps(const train_budget *b, const train_pace *pace, double now,
 double budget_progress(train_budget *b, const train_pace *pace, double now, uint64_t unfinished)
 {
     b->rated = fmax(b->rated, budget_next(b, pace, now, unfinished));
-    return fmin(b->rated / b->seconds, 1);
+    return b->rated >= b->seconds ? 1 : fmax(b->rated - b->ready, 0) / (b->seconds - b->ready);
 }

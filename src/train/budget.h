@@ -13,10 +13,14 @@ typedef struct train_budget {
     double spent;   // before `started`, by the run that is gone on with
     double started; // the clock at the first step
     bool running;   // there was one
+    double
+        ready; // when the run's first step had finished, in its seconds. Drivers compile in it: its
+               // time is spent, but is no progress, or there would be no warm-up behind it
     double rated;   // when the newest step was to begin, in the run's seconds: it never goes back
 } train_budget;
 
 void budget_begin(train_budget *budget, double now); // before each step; the first one counts
+void budget_ready(train_budget *budget, double now); // when the run's first step has finished
 double budget_used(const train_budget *budget, double now);
 
 // When the next step begins, in the run's seconds, behind so many that have not finished.
@@ -29,7 +33,8 @@ typedef enum budget_verdict {
     BUDGET_OVER,
 } budget_verdict;
 
-// Whether the next step fits: it ends within the budget by the pace seen. No step is submitted behind
+// Whether the next step fits: it ends within the budget by the pace seen, or, where none was seen yet,
+// begins within it. No step is submitted behind
 // unfinished ones where a pace that becomes ten times slower could be noticed too late: the run ends
 // at most a step after its budget.
 budget_verdict budget_ask(const train_budget *budget, const train_pace *pace, double now,
@@ -39,7 +44,7 @@ budget_verdict budget_ask(const train_budget *budget, const train_pace *pace, do
 uint64_t budget_steps(const train_budget *budget, const train_pace *pace, double now,
                       uint64_t unfinished);
 
-// The share of the budget that is spent when the next step begins.
+// The share of the budget that is spent when the next step begins, of what the first step has left.
 double budget_progress(train_budget *budget, const train_pace *pace, double now,
                        uint64_t unfinished);
 

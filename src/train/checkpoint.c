@@ -61,6 +61,7 @@ static char *state_print(const vkb_trainer *t, const train_scale_state *scale)
          cJSON_AddNumberToObject(state, "max_steps", (double)t->at.max_steps) &&
          cJSON_AddNumberToObject(state, "train_batch_size", t->params.batch_size) &&
          cJSON_AddNumberToObject(own, "seconds", budget_used(&t->budget, now)) &&
+         cJSON_AddNumberToObject(own, "ready_seconds", t->budget.ready) &&
          cJSON_AddNumberToObject(own, "rated_seconds", t->budget.rated) &&
          cJSON_AddNumberToObject(own, "seconds_per_step", pace_seconds_per_step(&t->pace)) &&
          number_add(own, "rows", vkb_dataset_rows(t->data));
@@ -148,9 +149,10 @@ static vkb_status state_read(vkb_trainer *t, const char *path, const cJSON *stat
                         path, (unsigned long long)rows,
                         (unsigned long long)vkb_dataset_rows(t->data));
     t->at.step = (uint64_t)step->valuedouble;
-    // Older states have neither: then the pace is not known before the first step.
+    // Older states have none of it but the first: then the pace is not known before the first step.
     t->budget = (train_budget){.seconds = t->params.max_seconds,
                                .spent = state_number(own, "seconds"),
+                               .ready = state_number(own, "ready_seconds"),
                                .rated = state_number(own, "rated_seconds")};
     t->pace = (train_pace){.earlier = state_number(own, "seconds_per_step")};
     t->last = (vkb_metrics){

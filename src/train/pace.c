@@ -21,9 +21,6 @@ void pace_begin(train_pace *p, double now)
 {
     if (p->in_pause && p->count)
         p->paused += now - p->last;
-    else if (!p->running)
-        p->begun = now;
-    p->running = true;
     p->in_pause = false;
 }
 
@@ -52,10 +49,8 @@ static int pace_ends(const train_pace *p, uint64_t *oldest, uint64_t *newest)
 double pace_seconds_per_step(const train_pace *p)
 {
     uint64_t a, b;
-    if (p->count == 0)
+    if (p->count < 2)
         return p->earlier;
-    if (p->count == 1)
-        return p->time[0] - p->begun;
     if (!pace_ends(p, &a, &b))
         return 0;
     return (p->time[b % PACE_STEPS] - p->time[a % PACE_STEPS]) / (double)(b - a);

@@ -13,8 +13,6 @@ typedef struct train_pace {
     double time[PACE_STEPS];     // when the step finished, seconds, without the pauses before it
     uint64_t tokens[PACE_STEPS]; // finished by then
     uint64_t count;
-    double begun;   // when the first step began, once
-    bool running;   // it has
     double last;    // when the newest step finished
     double paused;  // all pauses so far
     bool in_pause;  // since `last`
@@ -29,8 +27,8 @@ void pace_begin(train_pace *pace, double now);
 void pace_pause(train_pace *pace);
 // A step has finished.
 void pace_add(train_pace *pace, double now, uint64_t step_tokens);
-// After a single step what that one took, before it what is known from an earlier run; 0: not known
-// yet.
+// Until two steps have finished, of which the first may have taken longer, what is known from an
+// earlier run; 0: not known yet.
 double pace_seconds_per_step(const train_pace *pace);
 // The median of the steps' times and, in *steps, of how many; 0: not known yet.
 double pace_median(const train_pace *pace, uint32_t *steps);

@@ -177,6 +177,8 @@ static void result_take(vkb_trainer *t, train_result *result)
     const double now = trainer_now(t), used = budget_used(&t->budget, now);
     vkb_metrics m = result->metrics;
     result->ticket = 0;
+    if (m.step == 1)
+        budget_ready(&t->budget, now);
     pace_add(&t->pace, now, result->tokens);
     steps_fit(t, now);
 
@@ -287,7 +289,7 @@ static void run_end(vkb_trainer *t)
     if (t->budget.seconds > 0 && t->at.step == 1 && t->most_steps != 1)
         vkb_log(gpu_context(t->model->dev), VKB_LOG_WARNING,
                 "max_seconds %g is time for one step, which took %.3g seconds: give more to train",
-                t->budget.seconds, pace_seconds_per_step(&t->pace));
+                t->budget.seconds, t->last.seconds);
 }
 
 vkb_status train_look(vkb_trainer *t)
@@ -307,7 +309,7 @@ vkb_status train_look(vkb_trainer *t)
 }
 
 // Of the step that is submitted next.
-static double trainer_rate(vkb_trainer *t)
+static double trainer_rate(vkb_trainer *t, double now)
 {
     const vkb_train_params *p = &t->params;
     const double step = (double)t->at.step, most = (double)t->most_steps;
@@ -318,8 +320,7 @@ static double trainer_rate(vkb_trainer *t)
         schedule.warmup = (warmup_steps > 0 ? warmup_steps : ceil(p->warmup_ratio * most)) / most;
         return train_rate(&schedule, progress);
     }
-    progress =
-        fmax(progress, budget_progress(&t->budget, &t->pace, trainer_now(t), unfinished_steps(t)));
+    progress = fmax(progress, budget_progress(&t->budget, &t->pace, now, unfinished_steps(t)));
     if (!p->warmup_steps || p->schedule == VKB_CONSTANT)
         return train_rate(&schedule, progress);
     // Steps that rise against a time that falls: the smaller one never rises again.
@@ -332,11 +333,12 @@ vkb_status vkb_train_step(vkb_trainer *t, vkb_metrics *metrics, bool *done)
     vkb_status status = VKB_OK;
     BASE_TRY(train_look(t)); // the caller may have taken its time
     if (!t->ended) {
-        budget_begin(&t->budget, trainer_now(t));
-        pace_begin(&t->pace, trainer_now(t));
         BASE_TRY(results_take(t, unfinished_steps(t) == TRAIN_RESULTS));
+        const double now = trainer_now(t);
+        budget_begin(&t->budget, now);
+        pace_begin(&t->pace, now);
 
-        const double rate = trainer_rate(t);
+        const double rate = trainer_rate(t, now);
         train_feed feed = {0};
         uint64_t tokens = 0;
         for (uint32_t k = 0; k < t->params.gradient_accumulation_steps && !feed.ends_epoch; k++) {
