@@ -48,7 +48,7 @@ done
 [ $gpu = no ] || suite_on_gpu
 
 if [ $thorough = yes ]; then
-    suite "host, sanitizers" "-" "$top/build-sanitize" "$asan:detect_leaks=1" -LE device -j 2
+    suite "host, sanitizers" "-" "$top/build-sanitize" "$asan:detect_leaks=1" -LE "device|peers" -j 2
     if [ -n "$newest" ]; then
         what="sanitizers" layers=""
         ! has_validation_layer || { what="sanitizers, layers"; layers="VKBERT_VALIDATE=1"; }

@@ -30,7 +30,7 @@ build_sanitized
 build_fuzz
 begin
 suite "host" "-" "$top/build" "" -LE device -j 2
-suite "host, sanitizers" "-" "$top/build-sanitize" "$asan:detect_leaks=1" -LE device -j 2
+suite "host, sanitizers" "-" "$top/build-sanitize" "$asan:detect_leaks=1" -LE "device|peers" -j 2
 
 find_drivers
 layers=no gpu=no
