@@ -2,9 +2,9 @@
 #include "train/trainer.h"
 
 #include <float.h>
-#include <math.h>
 
-enum { TRIAL_STEPS = 3 }; // behind one to warm up
+// Behind the first, in which drivers compile, and the second, which says whether more are short enough.
+enum { MORE_STEPS = 3 };
 
 // A step that takes more than this share of the time is not repeated.
 #define LONG_STEP 0.01
@@ -32,19 +32,18 @@ static vkb_status try_steps(void *trial_, uint32_t rows, double *seconds)
     const trial *x = trial_;
     vkb_status status = VKB_OK;
     vkb_trainer *t = NULL;
-    vkb_metrics first, all;
+    vkb_metrics from, to;
     vkb_train_params params = *x->params;
     params.batch_size = rows;
     params.learning_rate = DBL_MIN; // which is 0 in fp32, as the device has it
     params.max_seconds = 0;
-    params.max_steps = 1 + TRIAL_STEPS;
+    params.max_steps = 2 + MORE_STEPS;
     BASE_TRY(vkb_trainer_create(x->model, x->tok, x->data, &params, &t));
-    BASE_TRY(run_steps(t, 1, &first));
-    *seconds = first.seconds;
-    if (first.seconds < LONG_STEP * x->params->max_seconds) {
-        BASE_TRY(run_steps(t, TRIAL_STEPS, &all));
-        *seconds = (all.seconds - first.seconds) / (double)(all.step - first.step);
-    }
+    BASE_TRY(run_steps(t, 1, &from));
+    BASE_TRY(run_steps(t, 1, &to));
+    if (to.seconds - from.seconds < LONG_STEP * x->params->max_seconds)
+        BASE_TRY(run_steps(t, MORE_STEPS, &to));
+    *seconds = (to.seconds - from.seconds) / (double)(to.step - from.step);
 cleanup:
     vkb_trainer_destroy(&t);
     return status;
