@@ -29,7 +29,7 @@ build_release
 build_sanitized
 build_fuzz
 begin
-suite "host" "-" "$top/build" "" -LE device -j 2
+suite "host" "-" "$top/build" "VKBERT_LONG=1" -LE device -j 2
 suite "host, sanitizers" "-" "$top/build-sanitize" "$asan:detect_leaks=1" -LE "device|peers" -j 2
 
 find_drivers

@@ -39,7 +39,7 @@ vkb_status train_fit_memory(train_run *run)
 
 // Of the small recipe on English text, rows of 32 tokens; docs/small-models.md has the figures.
 enum {
-    FULL_STEPS = 1500,   // of the recipe's rows: with fewer a model half as wide learns more
+    FULL_STEPS = 3000,   // of the recipe's rows: with fewer a model half as wide learns more
     GOOD_STEPS = 2000,   // of that: more steps learn more than more rows do,
     LEAST_ROWS = 8,      // but fewer rows only add noise
     FEWEST_STEPS = 800,  // fewer learn little more than word frequencies

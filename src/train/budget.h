@@ -13,10 +13,10 @@ typedef struct train_budget {
     double spent;   // before `started`, by the run that is gone on with
     double started; // the clock at the first step
     bool running;   // there was one
-    double
-        ready; // when the run's first step had finished, in its seconds. Drivers compile in it: its
-               // time is spent, but is no progress, or there would be no warm-up behind it
-    double rated;   // when the newest step was to begin, in the run's seconds: it never goes back
+    // In the run's seconds. Drivers compile in the first step: its time is spent, but is no progress,
+    // or there would be no warm-up behind it.
+    double ready; // when the first step had finished
+    double rated; // when the newest step was to begin: it never goes back
 } train_budget;
 
 void budget_begin(train_budget *budget, double now); // before each step; the first one counts
@@ -34,9 +34,8 @@ typedef enum budget_verdict {
 } budget_verdict;
 
 // Whether the next step fits: it ends within the budget by the pace seen, or, where none was seen yet,
-// begins within it. No step is submitted behind
-// unfinished ones where a pace that becomes ten times slower could be noticed too late: the run ends
-// at most a step after its budget.
+// begins within it. No step is submitted behind unfinished ones where a pace that becomes ten times
+// slower could be noticed too late: the run ends at most a step after its budget.
 budget_verdict budget_ask(const train_budget *budget, const train_pace *pace, double now,
                           uint64_t unfinished);
 
