@@ -39,7 +39,8 @@ static const flag rows[] = {
 
     FLAG_GROUP("Recipe for small models from scratch"),
     {"recipe", FLAG_CHOICE, AT(recipe), .value = "small",
-     .help = "defaults that let a small model learn within minutes; prints them"},
+     .help = "defaults that let a small model learn within minutes; prints them. With "
+             "--max-seconds the model's width and the rows of a batch fit the time"},
     {"initializer-range", FLAG_REAL, AT(initializer_range), .value = "X", .low = 1e-9, .high = 10,
      .help = "standard deviation of the initial weights; else the config's 0.02, recipe: "
              "0.9/sqrt(hidden_size)"},
