@@ -465,7 +465,7 @@ typedef struct vkb_model vkb_model;
 // What position embeddings start as. NEAR makes neighbours stand out from the first step on.
 typedef enum vkb_position_init {
     VKB_POSITION_NORMAL,
-    VKB_POSITION_SINUSOIDAL, // of standard deviation initializer_range, wavelengths up to 2 pi 10000
+    VKB_POSITION_SINUSOIDAL, // of deviation initializer_range, wavelengths up to 2 pi 10000
     VKB_POSITION_NEAR,       // of twice that deviation, wavelengths up to 2 pi 100
 } vkb_position_init;
 
@@ -846,8 +846,8 @@ VKB_API vkb_status vkb_trainer_plan(vkb_context *ctx, vkb_device *device,
 VKB_API vkb_status vkb_trainer_fit(vkb_context *ctx, vkb_device *dev, const vkb_config *config,
                                    uint32_t max_seq_length, vkb_train_params *params);
 // Halves params->batch_size until params->max_seconds have room for `steps` steps, at most down to
-// `least` rows, and says how long such a step takes: a few of each size are run here and measured, at
-// a learning rate of 0, so that the model keeps every bit. tok as in vkb_trainer_create.
+// `least` rows, and says how long such a step takes: a few of each size are run here and measured,
+// at a learning rate of 0, so that the model keeps every bit. tok as in vkb_trainer_create.
 VKB_API vkb_status vkb_trainer_fit_time(vkb_model *model, const vkb_tokenizer *tok,
                                         vkb_dataset *data, uint64_t steps, uint32_t least,
                                         vkb_train_params *params, double *seconds_per_step);

@@ -3,11 +3,13 @@
 //   0  from  f32, fp16 or bf16 [rows][ld], batches outer_stride and inner_stride apart  in
 //   1  to    f32[batch][cols][rows]                                                     out
 //
-// An invocation has four neighbouring rows and goes along COLUMNS of them, a block of 4 x 4 a turn: to
-// software drivers a load or store is a loop over the lanes, and four elements cost little more than one.
+// An invocation has four neighbouring rows and goes along COLUMNS of them, a block of 4 x 4 a turn:
+// to software drivers a load or store is a loop over the lanes, and four elements cost little more
+// than one.
 //
 // Constants: 0 workgroup size; 1 COLUMNS, a multiple of four; 2 FORMAT of `from`, as in row4.glsl;
-// 3 ROWS_IN_FOURS: there is a multiple of four of them. Grid: rows / (4 * workgroup size), cols / COLUMNS, batch.
+// 3 ROWS_IN_FOURS: there is a multiple of four of them. Grid: rows / (4 * workgroup size), cols /
+// COLUMNS, batch.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "params.h"

@@ -1,4 +1,5 @@
-// A context's clock in a test's hand: it moves when the test moves it, and by `step` at each reading.
+// A context's clock in a test's hand: it moves when the test moves it, and by `step` at each
+// reading.
 #ifndef VKB_TESTS_TEST_CLOCK_H
 #define VKB_TESTS_TEST_CLOCK_H
 

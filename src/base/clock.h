@@ -1,5 +1,6 @@
-// The one clock: seconds that only go forward, from some moment on. Each context has one, the machine's
-// unless a test gives another, so that what a test decides never depends on how busy the machine is.
+// The one clock: seconds that only go forward, from some moment on. Each context has one, the
+// machine's unless a test gives another, so that what a test decides never depends on how busy the
+// machine is.
 #ifndef VKB_BASE_CLOCK_H
 #define VKB_BASE_CLOCK_H
 

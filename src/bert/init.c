@@ -27,7 +27,7 @@ void bert_normal(uint64_t seed, philox4 counter, double deviation, uint64_t coun
     }
 }
 
-// What lets attention find its neighbours at once (tools/compare_init.py has the figures): positions
+// What lets attention find its neighbours at once (docs/small-models.md has the figures): positions
 // that differ within a row, not only across thousands of tokens, and outweigh words.
 #define NEAR_BASE 100.0
 #define NEAR_POSITIONS 2.0 // of initializer_range

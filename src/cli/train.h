@@ -105,8 +105,8 @@ bool train_from_scratch(const train_run *run);
 
 // --per-device-train-batch-size auto: as many rows as fit, and are there.
 vkb_status train_fit_memory(train_run *run);
-// --recipe with --max-seconds, once there are model and text. Sets run->little_time where the recipe's
-// smaller model would learn more;
+// --recipe with --max-seconds, once there are model and text. Sets run->little_time where the
+// recipe's smaller model would learn more;
 vkb_status train_fit_size(train_run *run);
 // takes fewer rows where there will be few steps, and says when there is too little time to learn.
 vkb_status train_fit_time(train_run *run);

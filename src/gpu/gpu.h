@@ -260,8 +260,8 @@ typedef enum gpu_test_fault {
 void gpu_test_break(vkb_device *dev, gpu_test_fault fault, gpu_kernel kernel, uint32_t constant,
                     uint32_t value);
 // Seconds that a run with these specialisation constants takes: gpu_times says so in place of the
-// device's clock, with or without one, as if each run began when the one before had ended. NULL ends
-// it. For streams recorded from here on.
+// device's clock, with or without one, as if each run began when the one before had ended. NULL
+// ends it. For streams recorded from here on.
 typedef double (*gpu_test_time_fn)(void *user, gpu_kernel kernel, const uint32_t *spec,
                                    uint32_t spec_count);
 void gpu_test_times(vkb_device *dev, gpu_test_time_fn takes, void *user);

@@ -1,8 +1,10 @@
-// A run's time: how much of it is spent, when the next step will begin, and whether it ends in time.
+// A run's time: how much of it is spent, when the next step will begin, and whether it ends in
+// time.
 //
-// Wall time from the first step on, with all that is done between steps (evaluations, checkpoints), and what
-// a run that is gone on with had spent before. Device and host do not wait for each other, so that a
-// step begins when those that are submitted already have ended, by the pace that was seen.
+// Wall time from the first step on, with all that is done between steps (evaluations, checkpoints),
+// and what a run that is gone on with had spent before. Device and host do not wait for each other,
+// so that a step begins when those that are submitted already have ended, by the pace that was
+// seen.
 #ifndef VKB_TRAIN_BUDGET_H
 #define VKB_TRAIN_BUDGET_H
 
@@ -13,8 +15,8 @@ typedef struct train_budget {
     double spent;   // before `started`, by the run that is gone on with
     double started; // the clock at the first step
     bool running;   // there was one
-    // In the run's seconds. Drivers compile in the first step: its time is spent, but is no progress,
-    // or there would be no warm-up behind it.
+    // In the run's seconds. Drivers compile in the first step: its time is spent, but is no
+    // progress, or there would be no warm-up behind it.
     double ready; // when the first step had finished
     double rated; // when the newest step was to begin: it never goes back
 } train_budget;
@@ -33,9 +35,9 @@ typedef enum budget_verdict {
     BUDGET_OVER,
 } budget_verdict;
 
-// Whether the next step fits: it ends within the budget by the pace seen, or, where none was seen yet,
-// begins within it. No step is submitted behind unfinished ones where a pace that becomes ten times
-// slower could be noticed too late: the run ends at most a step after its budget.
+// Whether the next step fits: it ends within the budget by the pace seen, or, where none was seen
+// yet, begins within it. No step is submitted behind unfinished ones where a pace that becomes ten
+// times slower could be noticed too late: the run ends at most a step after its budget.
 budget_verdict budget_ask(const train_budget *budget, const train_pace *pace, double now,
                           uint64_t unfinished);
 

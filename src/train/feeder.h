@@ -38,8 +38,8 @@ vkb_status train_feeder_start(train_feeder *feeder, train_cursor at);
 
 // Has a function called before each slot is filled, on the feeder's thread; before it is started.
 void train_feeder_watch(train_feeder *feeder, void (*before_fill)(void *user), void *user);
-// For such a function, in tests: returns when the trainer waits for these rows, or the feeder has to
-// stop.
+// For such a function, in tests: returns when the trainer waits for these rows, or the feeder has
+// to stop.
 void train_feeder_be_late(train_feeder *feeder);
 
 // A micro-batch that is ready to be submitted.

@@ -3,7 +3,8 @@
 
 #include <float.h>
 
-// Behind the first, in which drivers compile, and the second, which says whether more are short enough.
+// Behind the first, in which drivers compile, and the second, which says whether more are short
+// enough.
 enum { MORE_STEPS = 3 };
 
 // A step that takes more than this share of the time is not repeated.

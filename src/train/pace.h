@@ -1,5 +1,5 @@
-// How fast the run goes, over its last steps. Times are the clock's; what passes between pace_pause and the
-// next pace_begin is no step's.
+// How fast the run goes, over its last steps. Times are the clock's; what passes between pace_pause
+// and the next pace_begin is no step's.
 #ifndef VKB_TRAIN_PACE_H
 #define VKB_TRAIN_PACE_H
 

@@ -154,7 +154,8 @@ static uint64_t unfinished_steps(const vkb_trainer *t)
     return t->next_result - t->oldest_result;
 }
 
-// With max_seconds: as many steps as fit by the pace seen, one more at least, until the run has ended.
+// With max_seconds: as many steps as fit by the pace seen, one more at least, until the run has
+// ended.
 static void steps_fit(vkb_trainer *t, double now)
 {
     if (t->budget.seconds <= 0 || t->ended)

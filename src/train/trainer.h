@@ -94,8 +94,8 @@ void train_tear_down(vkb_trainer *trainer);
 // Finds out whether the run has ended. With max_seconds it may have to wait for steps to say so.
 vkb_status train_look(vkb_trainer *trainer);
 
-// fit_time.c: halves *rows, not below least, until a step takes at most `longest` seconds, as try_rows
-// says.
+// fit_time.c: halves *rows, not below least, until a step takes at most `longest` seconds, as
+// try_rows says.
 typedef vkb_status (*train_try_fn)(void *user, uint32_t rows, double *seconds);
 vkb_status train_fit_rows(train_try_fn try_rows, void *user, double longest, uint32_t least,
                           uint32_t *rows, double *seconds);

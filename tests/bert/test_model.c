@@ -228,7 +228,8 @@ TEST(a_near_start_is_sinusoids_and_equal_queries_and_keys)
         vkb_model *model = NULL;
         size_t count, positions;
         CHECK_OK(vkb_model_create(device, &config, &starts[s].params, &model));
-        float *query = weights_of(model, "bert.encoder.layer.0.attention.self.query.weight", &count);
+        float *query =
+            weights_of(model, "bert.encoder.layer.0.attention.self.query.weight", &count);
         float *key = weights_of(model, "bert.encoder.layer.0.attention.self.key.weight", &count);
         float *position =
             weights_of(model, "bert.embeddings.position_embeddings.weight", &positions);

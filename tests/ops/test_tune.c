@@ -86,8 +86,8 @@ static const vkb_tuned_variant *chosen(const vkb_tuning *t)
     return found ? found : &none;
 }
 
-// The variant that the tests below make fast, slow or faulty: every device has it, and it is no device's
-// usual one.
+// The variant that the tests below make fast, slow or faulty: every device has it, and it is no
+// device's usual one.
 #define VICTIM "tile 32"
 
 static void victim_takes(double seconds)

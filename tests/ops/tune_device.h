@@ -1,6 +1,6 @@
 // A device of its own for each test of tuning, as some lose theirs, and an empty cache folder, which the
-// next one in the same test finds as it was left. Time is the test's: which variant is the fastest, and
-// when a budget ends, does not depend on the machine.
+// next one in the same test finds as it was left. Time is the test's: which variant is the fastest,
+// and when a budget ends, does not depend on the machine.
 #ifndef VKB_TESTS_OPS_TUNE_DEVICE_H
 #define VKB_TESTS_OPS_TUNE_DEVICE_H
 
@@ -30,8 +30,9 @@ static void keep_warnings(void *user, vkb_log_level level, const char *sentence)
 static test_clock
     host; // a tenth of a millisecond passes at each reading, unless a test says otherwise
 
-// What a run of a kernel takes; those that bring a product's operands and sums into place take nothing, so
-// that each variant takes the same. Others: those of a kernel whose specialisation constant has a value.
+// What a run of a kernel takes; those that bring a product's operands and sums into place take
+// nothing, so that each variant takes the same. Others: those of a kernel whose specialisation
+// constant has a value.
 static double usual_seconds;
 static struct {
     gpu_kernel kernel;

@@ -1,5 +1,5 @@
-// A clock told by a trainer's steps that have finished: each takes what the test says, whatever this machine
-// makes of it.
+// A clock told by a trainer's steps that have finished: each takes what the test says, whatever
+// this machine makes of it.
 #ifndef VKB_TESTS_TRAIN_STEP_CLOCK_H
 #define VKB_TESTS_TRAIN_STEP_CLOCK_H
 

@@ -1,5 +1,5 @@
-// A run fitted to a time, with a device that is made of numbers: whatever its pace does, the run ends in time
-// and progress goes forward only.
+// A run fitted to a time, with a device that is made of numbers: whatever its pace does, the run
+// ends in time and progress goes forward only.
 #include "check.h"
 #include "train/budget.h"
 

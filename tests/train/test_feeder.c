@@ -1,5 +1,5 @@
-// The feeder: that rows are there before the device could want them, that late ones are counted, each of them,
-// and that it stops at once. Who is late is agreed upon, not slept for.
+// The feeder: that rows are there before the device could want them, that late ones are counted,
+// each of them, and that it stops at once. Who is late is agreed upon, not slept for.
 #include "lesson.h"
 
 #include <pthread.h>
@@ -79,7 +79,8 @@ TEST(rows_are_ready_before_they_are_asked_for)
     lesson_close(&l);
 }
 
-// Each step has ended when the next one's rows are asked for: the device has nothing to do but to wait.
+// Each step has ended when the next one's rows are asked for: the device has nothing to do but to
+// wait.
 TEST(rows_that_are_late_are_counted)
 {
     static const uint64_t every[] = {1, 3};

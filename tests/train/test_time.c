@@ -1,4 +1,5 @@
-// A run that is given a time: its rate follows the time, it ends with it, and goes on with what is left of it.
+// A run that is given a time: its rate follows the time, it ends with it, and goes on with what is
+// left of it.
 #include "lesson.h"
 #include "step_clock.h"
 #include "test_clock.h"
