@@ -80,7 +80,7 @@ if [ "$(id -u)" != 0 ]; then
     sudo -v || fail "installing ${missing[*]} needs root"
     as_root=(sudo env DEBIAN_FRONTEND=noninteractive)
 fi
-apt=("${as_root[@]}" apt-get -q -y -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3)
+apt=("${as_root[@]}" apt-get -q -y -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o APT::Update::Error-Mode=any)
 stage "reading the package lists" "${apt[@]}" update ||
     fail "apt-get update failed: is there a network?"
 stage "installing ${#missing[@]} packages" "${apt[@]}" --no-install-recommends install "${missing[@]}" ||
