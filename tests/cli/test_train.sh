@@ -69,6 +69,22 @@ has "$err" "--position-init near --key-init near --dropout 0.1 --vocab-size 200"
 has "$err" "hidden 128, layers 1, heads 4, intermediate 512"
 has "$(tr -d ' \t' < small/config.json)" '"initializer_range":0.0795'
 
+# ---- With a time it fits width and rows to that, says when it is too little, and a resumed run keeps them ----
+recipe="--recipe small --train_file text.txt --validation_file valid.txt --vocab_size 200 --do_train"
+run 0 vkbert train $recipe --max_seconds 0.01 -o short # in which no device does 800 steps
+has "$err" "steps of 8 rows"
+has "$err" "0.01 seconds are too few on this device"
+has "$err" "model: hidden 64, layers 1, heads 4, intermediate 256"
+same "$(value short/trainer_state.json train_batch_size)" 8
+run 0 vkbert train $recipe --max_seconds 1000 --max_steps 5 --resume_from_checkpoint -o short
+same "$(value short/trainer_state.json train_batch_size)" 8
+run 0 vkbert train $recipe --max_seconds 0.01 --per_device_train_batch_size 4 -o asked
+lacks "$err" "there is time for"
+has "$err" "model: hidden 128, layers 1"
+same "$(value asked/trainer_state.json train_batch_size)" 4
+run 0 vkbert train $recipe --max_seconds 0.01 --config_overrides hidden_size=32 -o wide
+has "$err" "model: hidden 32, layers 1"
+
 # ---- The same seed gives the same bits; another does not ----
 for name in one two; do run 0 vkbert train $tiny --do_train --max_steps 3 --seed 7 -o $name; done
 run 0 vkbert train $tiny --do_train --max_steps 3 --seed 8 -o three
